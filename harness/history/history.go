@@ -1,0 +1,286 @@
+package history
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+)
+
+// Type says what an event of a history is: the invocation of an operation or
+// one of the three ways in which it can complete.
+//
+// The words and their meaning are Jepsen's (jepsen/src/jepsen/core.clj and
+// the history library's Op): an operation whose client could not learn what
+// became of it is info, never fail.
+type Type uint8
+
+// The four event types. The zero value is no valid type.
+const (
+	// Invoke: a process asked for the operation.
+	Invoke Type = iota + 1
+	// Ok: the operation certainly took effect, between its invocation and this completion.
+	Ok
+	// Fail: the operation certainly did not take effect and never will.
+	Fail
+	// Info: the operation may have taken effect, or may still do so at any later time.
+	Info
+)
+
+// String returns the type as it stands in a history file: "invoke", "ok", "fail" or "info".
+func (t Type) String() string {
+	switch t {
+	case Invoke:
+		return "invoke"
+	case Ok:
+		return "ok"
+	case Fail:
+		return "fail"
+	case Info:
+		return "info"
+	}
+	return "Type(" + strconv.Itoa(int(t)) + ")"
+}
+
+// ParseType is the inverse of Type.String.
+func ParseType(s string) (Type, error) {
+	switch s {
+	case "invoke":
+		return Invoke, nil
+	case "ok":
+		return Ok, nil
+	case "fail":
+		return Fail, nil
+	case "info":
+		return Info, nil
+	}
+	return 0, fmt.Errorf("event type %q: want invoke, ok, fail or info", s)
+}
+
+// Process numbers a logical single-threaded client. Its worker is the number
+// modulo the run's concurrency: after an Info completion the number is retired
+// and the worker goes on as the old number plus the concurrency.
+type Process int64
+
+// Nemesis is the process under which faults and phases are recorded. It is
+// written "nemesis" in files. Unlike a client's, its operations may overlap;
+// they are paired by (F, Key).
+const Nemesis Process = -1
+
+// The operation names ("f") that are known to checkers. Nemesis operations use FInject, FHeal and FPhase.
+const (
+	// FRead reads Key: a register's Output is an Int or Nil (not found), a set's a List.
+	FRead = "read"
+	// FWrite writes the Int in Value to the register Key.
+	FWrite = "write"
+	// FCAS is a compare-and-set: Value is a List of two, expected and new.
+	FCAS = "cas"
+	// FAdd adds the Int in Value to the set Key.
+	FAdd = "add"
+	// FDump is a replica's whole state, read after the target became quiet and
+	// before the final reads; Node names the replica, the ok event's Value is a JSON Dump.
+	FDump = "dump"
+	// FInject and FHeal are the two ends of a fault; Key is the fault's identifier, Value a JSON Fault.
+	FInject = "inject"
+	FHeal   = "heal"
+	// FPhase spans a phase of the run (Key: one of the Phase constants), from its invoke to its ok event.
+	FPhase = "phase"
+)
+
+// The phases of a run, as the Key of FPhase operations, in their order.
+const (
+	PhaseMain   = "main"        // clients and nemesis
+	PhaseHeal   = "heal"        // every fault is healed
+	PhaseQuiet  = "quiet"       // waiting until the target reports itself quiet
+	PhaseDumps  = "dumps"       // replica dumps
+	PhaseFinals = "final-reads" // every key is read on every node
+)
+
+// Kind says what a Value holds.
+type Kind uint8
+
+const (
+	// Absent: there is no value at all (the field is missing in the file).
+	Absent Kind = iota
+	// Nil: JSON null. As a read's output it means "not found".
+	Nil
+	// Int: a signed 64-bit integer.
+	Int
+	// List: a list of integers.
+	List
+	// Raw: any other JSON, kept as it was.
+	Raw
+)
+
+// Value is the argument or the result of an operation. It is small (24 bytes)
+// because histories hold millions of them. The zero Value is Absent.
+type Value struct {
+	kind Kind
+	num  int64
+	ext  *extension
+}
+
+type extension struct {
+	list []int64
+	raw  json.RawMessage
+}
+
+// NilValue is JSON null: as a read's output, "not found".
+func NilValue() Value { return Value{kind: Nil} }
+
+// IntValue holds n.
+func IntValue(n int64) Value { return Value{kind: Int, num: n} }
+
+// ListValue holds the list, which must not be changed afterwards.
+func ListValue(list []int64) Value { return Value{kind: List, ext: &extension{list: list}} }
+
+// RawValue holds any JSON text, which must be valid and must not be changed afterwards.
+func RawValue(raw json.RawMessage) Value { return Value{kind: Raw, ext: &extension{raw: raw}} }
+
+// Kind says what the value holds.
+func (v Value) Kind() Kind { return v.kind }
+
+// Int returns the integer of an Int value; ok is false for every other kind.
+func (v Value) Int() (n int64, ok bool) { return v.num, v.kind == Int }
+
+// List returns the integers of a List value, or nil for every other kind. It must not be changed.
+func (v Value) List() []int64 {
+	if v.kind != List {
+		return nil
+	}
+	return v.ext.list
+}
+
+// Raw returns the JSON text of a Raw value, or nil for every other kind.
+func (v Value) Raw() json.RawMessage {
+	if v.kind != Raw {
+		return nil
+	}
+	return v.ext.raw
+}
+
+// Event is one line of a history: an invocation or a completion.
+type Event struct {
+	// Index is the event's position in the history, from 0, without gaps.
+	Index int64
+	// Time is in nanoseconds since the run's start, on one monotonic clock.
+	Time int64
+	// Process is who did it.
+	Process Process
+	// Type is the event's type.
+	Type Type
+	// F is the operation's name: one of the F constants, or a target's own.
+	F string
+	// Key is the object that the operation is about; may be empty.
+	Key string
+	// Value is the argument (invoke) or the result (completion).
+	Value Value
+	// Error says why a Fail or Info completion is one; empty otherwise.
+	Error string
+	// Node is the node that the client spoke to; may be empty.
+	Node string
+	// Evidence is what the target told about the operation beside its result; may be nil.
+	Evidence *Evidence
+}
+
+// Infinity is the End of an operation that has no definite completion.
+const Infinity int64 = math.MaxInt64
+
+// Operation is an invocation together with its completion. Its evidence stays
+// in the file (see ReadEvidence), so that a million operations fit in memory.
+type Operation struct {
+	// Index is the index of the invocation, and the operation's name in witnesses.
+	Index int64
+	// Completion is the index of the completion, or -1 where the history ends before it.
+	Completion int64
+	// Start and End are the times of both, in nanoseconds since the run's
+	// start. End is Infinity for Info and for an operation without completion.
+	Start, End int64
+	// Process, F, Key and Node are those of the events.
+	Process Process
+	F       string
+	Key     string
+	Node    string
+	// Input is the invocation's value, Output the completion's.
+	Input, Output Value
+	// Error is the completion's.
+	Error string
+	// Type is Ok, Fail or Info; Info also where there is no completion.
+	Type Type
+}
+
+// Evidence is what a target tells about one operation beside its result.
+// Checkers never need it; explanations do.
+type Evidence struct {
+	// Coordinator is the node that carried the operation out for the client.
+	Coordinator string `json:"coordinator,omitempty"`
+	// Required is how many replicas had to answer (w for a write, r for a read).
+	Required int `json:"required,omitempty"`
+	// Version is the version that was written or returned, in the target's own notation.
+	Version string `json:"version,omitempty"`
+	// Replicas lists every replica that was asked, in the order of the preference list.
+	Replicas []ReplicaEvidence `json:"replicas,omitempty"`
+	// Phases names what the coordinator did, in order, for instance "fetch", "write", "write-back".
+	Phases []string `json:"phases,omitempty"`
+	// Hints lists the replicas for which a hint was written during the operation.
+	Hints []string `json:"hints,omitempty"`
+}
+
+// ReplicaEvidence is one replica's part in an operation.
+type ReplicaEvidence struct {
+	// Node is the replica.
+	Node string `json:"node"`
+	// Answered says that its answer arrived before the coordinator replied.
+	Answered bool `json:"answered"`
+	// Counted says that the answer counted toward Required.
+	Counted bool `json:"counted,omitempty"`
+	// Version is the version that it returned (a read); empty for not found.
+	Version string `json:"version,omitempty"`
+	// HintFor is the home replica for which this node stood in (sloppy quorum).
+	HintFor string `json:"hint_for,omitempty"`
+}
+
+// Fault is the Value of FInject and FHeal operations: what was done, to whom, and the proof.
+type Fault struct {
+	// ID is the fault's identifier in the plan, as in the operation's Key.
+	ID string `json:"id"`
+	// Kind and Shape are those of the plan's fault, for instance "partition" and "majorities-ring".
+	Kind  string `json:"kind"`
+	Shape string `json:"shape,omitempty"`
+	// Description is one line for people, for instance "{n1 n2} | {n3 n4 n5}".
+	Description string `json:"description"`
+	// Targets are the nodes that are affected.
+	Targets []string `json:"targets,omitempty"`
+	// Cuts are the directed links that are cut.
+	Cuts []Cut `json:"cuts,omitempty"`
+	// Verified says that the effect (FInject) or its end (FHeal) was observed; only completions have it.
+	Verified bool `json:"verified"`
+	// Evidence says what was observed.
+	Evidence string `json:"evidence,omitempty"`
+	// Offset is a clock fault's offset in nanoseconds, as the node's own clock showed it.
+	Offset int64 `json:"offset,omitempty"`
+}
+
+// Cut is a directed link: what From sends to To is dropped.
+type Cut struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+// Dump is the ok Value of an FDump operation: the state of one replica.
+type Dump struct {
+	Entries []DumpEntry `json:"entries"`
+}
+
+// DumpEntry is one key on one replica.
+type DumpEntry struct {
+	Key string `json:"key"`
+	// Version is in the target's own notation; two replicas agree on a key iff Version and Value are equal.
+	Version string `json:"version"`
+	// Value is the stored value as text; empty for a tombstone.
+	Value string `json:"value,omitempty"`
+	// Tombstone says that the key is deleted.
+	Tombstone bool `json:"tombstone,omitempty"`
+	// Home lists the replicas that should hold the key (its preference list).
+	Home []string `json:"home"`
+}

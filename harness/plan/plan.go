@@ -1,0 +1,135 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/refute-lab/refute/harness/history"
+)
+
+// Format is the version of the plan file that this package writes.
+const Format = 1
+
+// Plan is everything that is needed to run again. It is saved as plan.json
+// and its seed decides every choice that the flags leave open.
+type Plan struct {
+	// Format is the version of the file; see the constant of that name.
+	Format int `json:"format"`
+	// Name names the run folder; letters, digits, dot, dash and underscore.
+	Name string `json:"name"`
+	// Seed decides the schedule, the generated operations and every other random choice.
+	Seed uint64 `json:"seed"`
+	// Backend is "docker" or "sim".
+	Backend string `json:"backend"`
+	// Target is the system under test and its configuration.
+	Target Target `json:"target"`
+	// Workload is what the clients do.
+	Workload Workload `json:"workload"`
+	// Nemesis lists the kinds of faults that the schedule was drawn from.
+	Nemesis []string `json:"nemesis"`
+	// Schedule is the list of faults, ordered by At, then ID.
+	Schedule []Fault `json:"schedule"`
+	// Claims are the guarantees to be checked, by their names in package checker.
+	Claims []string `json:"claims"`
+	// Expect lists refutations that must happen, for instance "refuted:linearizable".
+	Expect []string `json:"expect,omitempty"`
+	// Limits bound the run's phases.
+	Limits Limits `json:"limits"`
+}
+
+// Target is a system under test and its configuration.
+type Target struct {
+	// Name is the target's name in the registry, for instance "leaderless".
+	Name string `json:"name"`
+	// Nodes is the number of nodes, named n1, n2, … .
+	Nodes int `json:"nodes"`
+	// Settings are the target's settings, all of them, defaults included.
+	Settings map[string]string `json:"settings"`
+}
+
+// Workload is what the clients do.
+type Workload struct {
+	// Name is the workload's name, for instance "register".
+	Name string `json:"name"`
+	// Concurrency is the number of workers; each has one process at a time.
+	Concurrency int `json:"concurrency"`
+	// Rate is the total number of operations a second that are attempted; 0 is as many as the clients can.
+	Rate float64 `json:"rate"`
+	// Settings are the workload's own settings, defaults included.
+	Settings map[string]string `json:"settings,omitempty"`
+}
+
+// Limits bound a run.
+type Limits struct {
+	// Time is the length of the main phase.
+	Time Duration `json:"time"`
+	// Operation is the deadline of one client call.
+	Operation Duration `json:"operation"`
+	// Quiet is the longest wait for the target to report itself quiet.
+	Quiet Duration `json:"quiet"`
+	// Finals is the longest time that the final reads may take.
+	Finals Duration `json:"finals"`
+	// Check is the longest time that the checkers may take, all together.
+	Check Duration `json:"check"`
+	// CheckMemory is the heap, in bytes, past which a checker answers unknown.
+	CheckMemory int64 `json:"check_memory"`
+}
+
+// Fault is one thing that goes wrong, as data. A schedule is a list of
+// independent intervals, so that any subset of it is a schedule too.
+type Fault struct {
+	// ID names the fault in the history, for instance "f3".
+	ID string `json:"id"`
+	// Kind is the fault's kind, one of package nemesis' constants, for instance "partition".
+	Kind string `json:"kind"`
+	// Shape is the variant of the kind, for instance "majorities-ring" or "drift".
+	Shape string `json:"shape,omitempty"`
+	// Targets are the nodes that are affected; for a partition, those of the smaller side, for description only.
+	Targets []string `json:"targets,omitempty"`
+	// Cuts are the directed links that a partition drops.
+	Cuts []history.Cut `json:"cuts,omitempty"`
+	// At is when it starts, from the start of the main phase.
+	At Duration `json:"at"`
+	// Duration is how long it lasts. A kill is followed by a restart after it.
+	Duration Duration `json:"duration"`
+	// Clock is what a clock fault does; nil for other kinds.
+	Clock *Clock `json:"clock,omitempty"`
+}
+
+// Clock is a change of a node's wall clock:
+// skewed = real + Offset + (real−start)·RatePPM/10⁶ + (Delta during every even Period since the start).
+type Clock struct {
+	Offset  Duration `json:"offset,omitempty"`
+	RatePPM int64    `json:"rate_ppm,omitempty"`
+	Period  Duration `json:"period,omitempty"`
+	Delta   Duration `json:"delta,omitempty"`
+}
+
+// Duration is a time.Duration that is written as text ("1.5s") in files.
+type Duration time.Duration
+
+// String returns it as time.Duration does.
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// MarshalJSON writes it as text.
+func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()) }
+
+// UnmarshalJSON reads text as time.ParseDuration does, or a number of nanoseconds.
+func (d *Duration) UnmarshalJSON(b []byte) error {
+	var n int64
+	if err := json.Unmarshal(b, &n); err == nil {
+		*d = Duration(n)
+		return nil
+	}
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return fmt.Errorf("duration %s: want text such as \"1.5s\"", b)
+	}
+	v, err := time.ParseDuration(s)
+	if err != nil {
+		return fmt.Errorf("duration %q: want text such as \"1.5s\"", s)
+	}
+	*d = Duration(v)
+	return nil
+}

@@ -1,0 +1,172 @@
+package core
+
+// NodeID is a node's position in Settings.Nodes.
+type NodeID uint8
+
+// Now is the pair of clocks of a node, in nanoseconds. Mono never goes back
+// and measures durations (timers, timeouts); Wall is what the node believes
+// the time of day to be, may be skewed and may jump. Only versions use Wall.
+type Now struct {
+	Mono int64
+	Wall int64
+}
+
+// Version orders the values of a key: by Time, then Node, then Incarnation,
+// then Sequence. The first two are the "(timestamp, node)" of last write wins;
+// the other two make a version unique even when a node that was killed in the
+// middle of a write chooses the same timestamp again after its restart.
+// The zero Version is older than every other and means "never written".
+type Version struct {
+	// Time is nanoseconds of a wall clock (the coordinator's or the client's)
+	// or, for writers that fetch first, one more than the greatest that was fetched.
+	Time int64
+	// Node coordinated the write.
+	Node NodeID
+	// Incarnation counts the starts of Node.
+	Incarnation uint32
+	// Sequence numbers the writes of one incarnation.
+	Sequence uint32
+}
+
+// Cell is what a replica stores under a key.
+type Cell struct {
+	Version   Version
+	Value     []byte // never changed once it is in a cell
+	Tombstone bool   // the key was deleted by the write of that version
+}
+
+// EventKind says what an Event is.
+type EventKind uint8
+
+// The kinds of events.
+const (
+	// EventMessage is a message from another node.
+	EventMessage EventKind = iota + 1
+	// EventRequest is a request of a client to this node.
+	EventRequest
+	// EventTimer is a timer that this node had set; ID is its identifier.
+	EventTimer
+	// EventDurable says that the Persist effect of that ID is as durable as the fsync mode promises.
+	EventDurable
+)
+
+// Event is one thing that happens to a node.
+type Event struct {
+	Kind    EventKind
+	Message *Message
+	Request *Request
+	ID      uint64
+}
+
+// RequestKind says what a client wants.
+type RequestKind uint8
+
+// The kinds of client requests.
+const (
+	RequestGet RequestKind = iota + 1
+	RequestPut
+	RequestDelete
+)
+
+// Request is what a client asks a node, which becomes the coordinator.
+type Request struct {
+	// ID is chosen by the driver and comes back in the Reply.
+	ID   uint64
+	Kind RequestKind
+	Key  string
+	// Value is what RequestPut writes.
+	Value []byte
+	// N, R, W override the settings for this request; 0 leaves them.
+	N, R, W int
+	// Timestamp, in nanoseconds, is the client's choice when the settings
+	// take timestamps from clients; 0 otherwise.
+	Timestamp int64
+}
+
+// ReplyStatus says how a request ended.
+type ReplyStatus uint8
+
+// The outcomes of a request.
+const (
+	// StatusOK: done as the quorum demands.
+	StatusOK ReplyStatus = iota + 1
+	// StatusDefinite: certainly not done and never will be (nothing was sent to any replica).
+	StatusDefinite
+	// StatusIndeterminate: may have been done, or may still be.
+	StatusIndeterminate
+)
+
+// Reply answers a Request.
+type Reply struct {
+	ID     uint64
+	Status ReplyStatus
+	// Code is a stable word for programs: "unavailable", "timeout", "bad-request" …; empty for StatusOK.
+	Code string
+	// Message says what went wrong, for people; empty for StatusOK.
+	Message string
+	// Found and Cell are the result of a get; Cell.Version also that of a put.
+	Found bool
+	Cell  Cell
+	// Evidence is who did what.
+	Evidence Evidence
+}
+
+// Evidence is what the coordinator knows about one request's course.
+type Evidence struct {
+	// Required is the quorum: r or w, as used for this request.
+	Required int
+	// Replicas are those that were asked, in the order of the preference list.
+	Replicas []ReplicaEvidence
+	// Phases are the steps taken, in order: "fetch", "write", "read", "write-back", "repair".
+	Phases []string
+	// Hints are the nodes for which a hint was written before the reply.
+	Hints []NodeID
+}
+
+// ReplicaEvidence is one replica's part in a request.
+type ReplicaEvidence struct {
+	Node NodeID
+	// Answered before the reply, and Counted toward the quorum.
+	Answered, Counted bool
+	// Version is what it returned to a get or a fetch.
+	Version Version
+	// StandsIn says that the node was asked in place of HintFor (sloppy quorum).
+	StandsIn bool
+	HintFor  NodeID
+}
+
+// Timer asks for an EventTimer with that ID, After nanoseconds of Now.Mono later.
+type Timer struct {
+	ID    uint64
+	After int64
+}
+
+// Persist asks the driver to append a record to the durable log. The driver
+// answers with EventDurable{ID} once the fsync mode's promise for it holds.
+// Records are opaque to the driver and come back, in order, in Boot.
+type Persist struct {
+	ID     uint64
+	Record []byte
+	// Eager says that the core does not wait for EventDurable before it acts
+	// on the record (it acknowledged before the log was written): a driver
+	// may then keep it in a buffer in its own memory for a while, which is
+	// what a store that acknowledges early does.
+	Eager bool
+}
+
+// Effects is what a node wants from the world after one step. It is reused
+// from step to step: the driver must have consumed it before the next one.
+type Effects struct {
+	Messages []Message
+	Replies  []Reply
+	Timers   []Timer
+	Persist  []Persist
+}
+
+// Reset empties the effects and keeps their memory.
+func (e *Effects) Reset() {
+	clear(e.Messages)
+	clear(e.Replies)
+	clear(e.Persist)
+	e.Messages, e.Replies, e.Timers, e.Persist = e.Messages[:0], e.Replies[:0], e.Timers[:0], e.Persist[:0]
+}

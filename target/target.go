@@ -1,0 +1,146 @@
+package target
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/refute-lab/refute/harness/history"
+)
+
+// Target is a kind of system under test.
+type Target interface {
+	// Name is the target's name in the registry, for instance "leaderless".
+	Name() string
+	// Describe lists the settings that Configure knows, in the order in which help shows them.
+	Describe() []Setting
+	// Configure checks the settings (missing ones take their defaults) for a
+	// cluster of the given number of nodes. Its errors name the setting, what
+	// is wrong with it and what would be right.
+	Configure(nodes int, settings map[string]string) (System, error)
+}
+
+// Setting describes one setting of a target, for help and messages.
+type Setting struct {
+	// Name is the key in `--set key=value`.
+	Name string
+	// Default is the value when it is not set.
+	Default string
+	// Values is what it may be, for people: "1…nodes", "off | async | blocking | abd".
+	Values string
+	// Help is one sentence.
+	Help string
+}
+
+// System is a target in one configuration.
+type System interface {
+	// Settings returns every setting, defaults included.
+	Settings() map[string]string
+	// Claims returns the guarantees that this configuration is commonly held
+	// to have, by their names in package checker: the default of --claims.
+	Claims() []string
+	// Node says how to run the named node as a container. peers are all nodes
+	// of the cluster, the node itself included, in order.
+	Node(name string, peers []Peer) (NodeSpec, error)
+	// Connect returns a client of one node. It sends nothing yet.
+	// address is host:port as seen by the controller.
+	Connect(node, address string) (Client, error)
+}
+
+// Peer is a member of the cluster as the other members see it.
+type Peer struct {
+	Name    string
+	Address string // IP address on the cluster's network
+}
+
+// NodeSpec says how one node is run as a container.
+type NodeSpec struct {
+	// Image is the reference of an image that the engine has. Empty: an image
+	// is made from Program alone.
+	Image string
+	// Program is the Go package, within this module, of a static program that
+	// is the whole image; used when Image is empty.
+	Program string
+	// Entrypoint and Command override the image's own when not empty.
+	Entrypoint []string
+	Command    []string
+	// Environment is a list of NAME=value.
+	Environment []string
+	// ClientPort is the TCP port that clients speak to.
+	ClientPort int
+	// DataDirectory is where the node keeps its durable data: a volume is mounted there. Empty: none.
+	DataDirectory string
+}
+
+// Client speaks to one node. It is used by one goroutine at a time. What else
+// it can do it shows by implementing Register, Dumper, Clock … .
+type Client interface {
+	// Ready makes one real request and returns nil once the node answers it.
+	Ready(ctx context.Context) error
+	// Close releases the connections.
+	Close() error
+}
+
+// Register is a client of a store of registers, one under each key.
+type Register interface {
+	// Read returns the value of the key. Errors are *Error where the target said what they mean.
+	Read(ctx context.Context, key string) (Reading, error)
+	// Write replaces the value of the key. The evidence may come with an error too (see Error).
+	Write(ctx context.Context, key string, value int64) (*history.Evidence, error)
+}
+
+// Reading is what a read found.
+type Reading struct {
+	// Value is the value if Found.
+	Value int64
+	Found bool
+	// Evidence may be nil.
+	Evidence *history.Evidence
+}
+
+// Dumper is a client of a target whose replicas can be read one by one.
+type Dumper interface {
+	// Dump returns the whole state of the client's node, without asking any other node.
+	Dump(ctx context.Context) (history.Dump, error)
+}
+
+// Pending is what a node still has to do before it is quiet.
+type Pending struct {
+	// Quiet is true when nothing is pending.
+	Quiet bool
+	// Description says what is pending, for people: "3 hints, 1 repair".
+	Description string
+}
+
+// Quieter is a client of a target that knows whether it still has work of its
+// own: hints to deliver, repairs to make.
+type Quieter interface {
+	Pending(ctx context.Context) (Pending, error)
+}
+
+// Clock is a client of a target that tells its node's wall clock; without it
+// a clock fault cannot be verified and is refused.
+type Clock interface {
+	// Clock returns the node's wall clock, read between the request's sending and its answer.
+	Clock(ctx context.Context) (time.Time, error)
+}
+
+// Error is an error whose meaning for the operation is known.
+type Error struct {
+	// Definite: the operation certainly did not and will not take effect.
+	Definite bool
+	// Message says what went wrong.
+	Message string
+	// Evidence is what the target told in spite of the error; may be nil.
+	Evidence *history.Evidence
+}
+
+// Error returns the message.
+func (e *Error) Error() string { return e.Message }
+
+// IsDefinite says whether err certainly means that the operation did not and
+// will not take effect. An error that says nothing about it is not definite.
+func IsDefinite(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Definite
+}
