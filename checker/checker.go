@@ -1,0 +1,123 @@
+package checker
+
+import (
+	"context"
+
+	"github.com/refute-lab/refute/harness/history"
+)
+
+// Verdict is what can be said of a claim, or of a whole run. A history never
+// proves a claim: Holds means "not refuted by this history".
+type Verdict string
+
+// The verdicts. Merged, the worse dominates: Refuted, then Invalid, then Unknown, then Holds.
+const (
+	Holds   Verdict = "holds"
+	Refuted Verdict = "refuted"
+	Unknown Verdict = "unknown"
+	// Invalid says that the run cannot be judged: a fault that was not
+	// verified, too little traffic, an operation kind that never succeeded.
+	// Claims are never invalid, only runs are.
+	Invalid Verdict = "invalid"
+)
+
+// The claims that can be checked, as written in --claims.
+const (
+	Linearizable   = "linearizable"
+	NoLostWrites   = "no-lost-writes"
+	NoStaleReads   = "no-stale-reads"
+	ReadYourWrites = "read-your-writes"
+	MonotonicReads = "monotonic-reads"
+	Convergence    = "convergence"
+)
+
+// Options bound and feed a check.
+type Options struct {
+	// Claims are those to decide, in the order of the results.
+	Claims []string
+	// Memory is the heap, in bytes, past which a search answers Unknown. 0: no bound.
+	Memory int64
+	// Evidence returns the evidence recorded with the completion event of that
+	// index, or nil. It may be nil itself. It is asked for witnesses only.
+	Evidence func(completion int64) *history.Evidence
+	// Progress, if not nil, is told from time to time what is being done, for instance "linearizable: 40 of 120 keys".
+	Progress func(string)
+}
+
+// Report is the outcome of Check.
+type Report struct {
+	// Verdict is the merged verdict of the claims and of Validity.
+	Verdict Verdict
+	// Claims has one result for each claim of Options.Claims, in that order.
+	Claims []Result
+	// Validity lists why the run is invalid; empty when it is not.
+	Validity []string
+	// Stats describe the traffic.
+	Stats Stats
+	// Faults are the faults of the history, in the order of their injection.
+	Faults []FaultInterval
+}
+
+// Result is the verdict on one claim.
+type Result struct {
+	Claim   string  `json:"claim"`
+	Verdict Verdict `json:"verdict"`
+	// Checker names the method, for instance "porcupine".
+	Checker string `json:"checker"`
+	// Witnesses are the smallest sub-histories found that refute the claim; empty unless Refuted.
+	Witnesses []Witness `json:"witnesses,omitempty"`
+	// Explanation is one or a few plain sentences: what was seen, which fault
+	// was in force, which replicas were asked; or, for Unknown, why and what would help;
+	// for Holds, what was checked (never empty: a check of nothing is Unknown).
+	Explanation string `json:"explanation"`
+	// Seconds is how long the check took.
+	Seconds float64 `json:"seconds"`
+	// Found counts all violations, of which Witnesses shows some.
+	Found int `json:"found,omitempty"`
+	// Classes counts them by class, for instance {"lost-sequential": 2}.
+	Classes map[string]int `json:"classes,omitempty"`
+}
+
+// Witness is a sub-history that refutes a claim by itself.
+type Witness struct {
+	// Class names the anomaly, for instance "stale-read" or "lost-sequential".
+	Class string `json:"class"`
+	// Key is the key concerned.
+	Key string `json:"key"`
+	// Operations are the invocation indexes, in order of invocation.
+	Operations []int64 `json:"operations"`
+	// Explanation is a short paragraph for people.
+	Explanation string `json:"explanation"`
+	// Faults are the identifiers of the faults in force during the operations.
+	Faults []string `json:"faults,omitempty"`
+	// Confirmed says that Porcupine, given just these operations, calls them illegal too.
+	Confirmed bool `json:"confirmed_by_porcupine,omitempty"`
+}
+
+// Stats describe the client traffic of a history.
+type Stats struct {
+	Operations int            `json:"operations"`
+	Ok         int            `json:"ok"`
+	Fail       int            `json:"fail"`
+	Info       int            `json:"info"`
+	ByF        map[string]int `json:"by_f"`
+	OkByF      map[string]int `json:"ok_by_f"`
+	Keys       int            `json:"keys"`
+	// Seconds is the length of the main phase.
+	Seconds float64 `json:"seconds"`
+	// LatencyMillis maps "p50", "p95", "p99", "max" to milliseconds, over ok operations of the main phase.
+	LatencyMillis map[string]float64 `json:"latency_ms,omitempty"`
+}
+
+// FaultInterval is a fault of the history with the time in which it was in
+// force: from the invocation of its injection to the completion of its heal.
+type FaultInterval struct {
+	history.Fault
+	Start    int64 `json:"start"` // nanoseconds since the run's start
+	End      int64 `json:"end"`
+	Verified bool  `json:"verified"` // both its effect and its end were observed
+}
+
+// Source is where Check reads a history from: it calls yield for each
+// operation in the order of invocation and stops early if yield returns false.
+type Source func(ctx context.Context, yield func(*history.Operation) bool) error
