@@ -1,0 +1,102 @@
+package generator_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/refute-lab/refute/harness/generator"
+)
+
+var endless = generator.Function(func(worker, index int) (generator.Operation, bool) {
+	return generator.Operation{Key: fmt.Sprint(worker, "/", index)}, true
+})
+
+func TestPaceSpreadsAllWorkersOverTheRate(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		seed := rapid.Uint64().Draw(t, "seed")
+		concurrency := rapid.IntRange(1, 20).Draw(t, "concurrency")
+		rate := rapid.Float64Range(0.5, 50_000).Draw(t, "rate")
+		g := generator.Pace(endless, seed, concurrency, rate)
+		interval := time.Duration(float64(concurrency) / rate * float64(time.Second))
+		for worker := range concurrency {
+			for index := range 50 {
+				op, ok := g.Operation(worker, index)
+				require.True(t, ok)
+				assert.Equal(t, fmt.Sprint(worker, "/", index), op.Key, "the operation itself is left alone")
+				assert.GreaterOrEqual(t, op.At, time.Duration(index)*interval-time.Duration(index+1))
+				assert.LessOrEqual(t, op.At, time.Duration(index+1)*interval+time.Duration(index+1))
+			}
+		}
+	})
+}
+
+func TestPaceDependsOnTheSeed(t *testing.T) {
+	a, b := generator.Pace(endless, 1, 3, 10), generator.Pace(endless, 2, 3, 10)
+	again := generator.Pace(endless, 1, 3, 10)
+	different := 0
+	for index := range 100 {
+		x, _ := a.Operation(1, index)
+		y, _ := b.Operation(1, index)
+		z, _ := again.Operation(1, index)
+		assert.Equal(t, x, z)
+		if x.At != y.At {
+			different++
+		}
+	}
+	assert.Greater(t, different, 90)
+}
+
+func TestPaceAtRateZeroWaitsForNothing(t *testing.T) {
+	op, ok := generator.Pace(endless, 1, 3, 0).Operation(2, 1000)
+	require.True(t, ok)
+	assert.Zero(t, op.At)
+}
+
+func TestPaceEndsWhereItsGeneratorEnds(t *testing.T) {
+	g := generator.Pace(generator.Sequences{{{F: "read"}}}, 1, 1, 10)
+	_, ok := g.Operation(0, 0)
+	assert.True(t, ok)
+	_, ok = g.Operation(0, 1)
+	assert.False(t, ok)
+	_, ok = g.Operation(1, 0)
+	assert.False(t, ok, "a worker beyond the list has no operations")
+}
+
+func TestHalfOfTheWorkersStayAndHalfRoam(t *testing.T) {
+	nodes := []string{"n1", "n2", "n3", "n4", "n5"}
+	node := generator.Nodes(nodes, 7)
+	home := map[string]bool{}
+	for worker := range 10 {
+		seen := map[string]bool{}
+		for index := range 200 {
+			seen[node(worker, index)] = true
+		}
+		if worker%2 == 0 {
+			assert.Len(t, seen, 1, "worker %d stays", worker)
+			home[node(worker, 0)] = true
+		} else {
+			assert.Len(t, seen, len(nodes), "worker %d roams", worker)
+		}
+	}
+	assert.Len(t, home, len(nodes), "those who stay are spread over all nodes")
+}
+
+func ExamplePace() {
+	// Two workers, four operations a second together: each has one every half second.
+	g := generator.Pace(generator.Function(func(worker, index int) (generator.Operation, bool) {
+		return generator.Operation{F: "read", Key: "k"}, true
+	}), 42, 2, 4)
+	for index := range 3 {
+		op, _ := g.Operation(0, index)
+		fmt.Println(op.F, op.Key, "in half second", int(op.At/(500*time.Millisecond)))
+	}
+	// Output:
+	// read k in half second 0
+	// read k in half second 1
+	// read k in half second 2
+}

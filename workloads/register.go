@@ -1,0 +1,139 @@
+package workloads
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/refute-lab/refute/harness/generator"
+	"github.com/refute-lab/refute/harness/history"
+	"github.com/refute-lab/refute/harness/plan"
+	"github.com/refute-lab/refute/target"
+)
+
+// Register reads and writes unique values under a few keys, which are retired
+// one by one and replaced by fresh ones.
+type Register struct{}
+
+// Name returns "register".
+func (Register) Name() string { return "register" }
+
+// Describe says what the workload does.
+func (Register) Describe() string {
+	return "reads and writes of unique values under a few keys at a time: linearizability, lost writes, session guarantees"
+}
+
+// Settings lists the number of keys, their length of life and the share of writes.
+func (Register) Settings() []target.Setting {
+	return []target.Setting{
+		{Name: "keys", Default: "5", Values: "1…", Help: "keys in use at a time"},
+		{Name: "operations-per-key", Default: "200", Values: "10…", Help: "operations on a key, all clients together, before it is retired; varies by 10 % from key to key"},
+		{Name: "writes", Default: "50", Values: "1…99", Help: "writes among the operations, in percent"},
+	}
+}
+
+// Claims are the claims that register histories can decide.
+func (Register) Claims() []string {
+	return []string{"linearizable", "no-lost-writes", "no-stale-reads", "read-your-writes", "monotonic-reads", "convergence"}
+}
+
+// DefaultRate is 1,000 operations a second: well below what five nodes on two
+// cores can serve, so that workers stay together and latencies tell of faults.
+func (Register) DefaultRate() float64 { return 1000 }
+
+// Main returns the operations of the main phase. Written values are
+// 1 + worker + index × concurrency: unique, and they tell who wrote them.
+func (Register) Main(c Config) (generator.Generator, error) {
+	keys, err := c.number("keys", 1)
+	if err != nil {
+		return nil, err
+	}
+	life, err := c.number("operations-per-key", 10)
+	if err != nil {
+		return nil, err
+	}
+	writes, err := c.number("writes", 1)
+	if err != nil {
+		return nil, err
+	}
+	if writes > 99 {
+		return nil, fmt.Errorf("workload setting writes=%d: want 1…99, or a run has no reads to judge", writes)
+	}
+	rounds := keyRounds{seed: c.Seed, slots: keys, length: max(1, life*keys/c.Concurrency)}
+	node := generator.Nodes(c.Nodes, c.Seed)
+	return generator.Function(func(worker, index int) (generator.Operation, bool) {
+		who, which := uint64(worker), uint64(index)
+		slot := int(plan.Draw(c.Seed, "register/key", who, which) % uint64(keys))
+		op := generator.Operation{F: history.FRead, Key: rounds.key(slot, index), Node: node(worker, index)}
+		if plan.Draw(c.Seed, "register/write", who, which)%100 < uint64(writes) {
+			op.F = history.FWrite
+			op.Value = history.IntValue(1 + int64(worker) + int64(index)*int64(c.Concurrency))
+		}
+		return op, true
+	}), nil
+}
+
+// keyRounds names the key that a slot holds at a worker's index-th operation.
+// A slot's key changes after length operations of each worker, more or less
+// 10 %, and the slots' changes are spread over that length, so that a change
+// of key never takes all keys at once.
+type keyRounds struct {
+	seed   uint64
+	slots  int
+	length int
+}
+
+func (r keyRounds) key(slot, index int) string {
+	length := r.length
+	if tenth := r.length / 10; tenth > 0 {
+		length += int(plan.Draw(r.seed, "register/life", uint64(slot))%uint64(2*tenth+1)) - tenth
+	}
+	return fmt.Sprintf("r%d.%d", slot, (index+slot*r.length/r.slots)/length)
+}
+
+// Finals returns reads of every key by every worker, such that each key is read on each node.
+func (Register) Finals(c Config, keys []string) generator.Generator {
+	sequences := make(generator.Sequences, c.Concurrency)
+	for worker := range sequences {
+		for k, key := range keys {
+			sequences[worker] = append(sequences[worker], generator.Operation{
+				F: history.FRead, Key: key, Node: c.Nodes[(worker+k)%len(c.Nodes)]})
+		}
+	}
+	// Fewer workers than nodes: the missing nodes are read by going round again.
+	for shift := c.Concurrency; shift < len(c.Nodes); shift++ {
+		for k, key := range keys {
+			worker := shift % c.Concurrency
+			sequences[worker] = append(sequences[worker], generator.Operation{
+				F: history.FRead, Key: key, Node: c.Nodes[(shift+k)%len(c.Nodes)]})
+		}
+	}
+	return sequences
+}
+
+// Perform reads or writes the register.
+func (Register) Perform(ctx context.Context, _ Config, client target.Client, op generator.Operation) Outcome {
+	register, ok := client.(target.Register)
+	if !ok {
+		return Outcome{Type: history.Fail, Error: "the target has no registers: choose another workload"}
+	}
+	switch op.F {
+	case history.FRead:
+		reading, err := register.Read(ctx, op.Key)
+		if err != nil {
+			return failed(err, true)
+		}
+		value := history.NilValue()
+		if reading.Found {
+			value = history.IntValue(reading.Value)
+		}
+		return Outcome{Type: history.Ok, Value: value, Evidence: reading.Evidence}
+	case history.FWrite:
+		value, _ := op.Value.Int()
+		evidence, err := register.Write(ctx, op.Key, value)
+		if err != nil {
+			return failed(err, false)
+		}
+		return Outcome{Type: history.Ok, Value: op.Value, Evidence: evidence}
+	}
+	return Outcome{Type: history.Fail, Error: "the register workload has no operation " + op.F}
+}

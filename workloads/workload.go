@@ -1,0 +1,115 @@
+package workloads
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/refute-lab/refute/harness/generator"
+	"github.com/refute-lab/refute/harness/history"
+	"github.com/refute-lab/refute/target"
+)
+
+// Workload is what the clients of a run do.
+type Workload interface {
+	// Name is the name in --workload, for instance "register".
+	Name() string
+	// Describe says in one sentence what the workload does and shows.
+	Describe() string
+	// Settings lists the workload's own settings, in the order in which help shows them.
+	Settings() []target.Setting
+	// Claims are the claims that a history of this workload can decide.
+	Claims() []string
+	// DefaultRate is the total rate, in operations a second, when none is asked for.
+	DefaultRate() float64
+	// Main returns the operations of the main phase. It refuses settings that make no sense.
+	Main(c Config) (generator.Generator, error)
+	// Finals returns the reads of the last phase, given every key that the main phase named, in order.
+	Finals(c Config, keys []string) generator.Generator
+	// Perform carries one operation out. It returns when ctx ends at the latest.
+	Perform(ctx context.Context, c Config, client target.Client, op generator.Operation) Outcome
+}
+
+// Config is what a workload's generator depends on.
+type Config struct {
+	Seed        uint64
+	Nodes       []string
+	Concurrency int
+	// Settings are the workload's settings, defaults included.
+	Settings map[string]string
+}
+
+// Outcome is how an operation ended, as its completion event tells it.
+type Outcome struct {
+	// Type is Ok, Fail or Info.
+	Type     history.Type
+	Value    history.Value
+	Error    string
+	Evidence *history.Evidence
+}
+
+// All returns the workloads, ordered by name.
+func All() []Workload { return []Workload{Register{}, Set{}} }
+
+// Lookup returns the workload of that name. The error lists the known ones.
+func Lookup(name string) (Workload, error) {
+	var names []string
+	for _, w := range All() {
+		if w.Name() == name {
+			return w, nil
+		}
+		names = append(names, w.Name())
+	}
+	return nil, fmt.Errorf("unknown workload %q: this version has %s", name, strings.Join(names, ", "))
+}
+
+// Resolve fills in the defaults of the workload's settings and refuses unknown ones.
+func Resolve(w Workload, settings map[string]string) (map[string]string, error) {
+	out := map[string]string{}
+	known := map[string]bool{}
+	var names []string
+	for _, s := range w.Settings() {
+		out[s.Name] = s.Default
+		known[s.Name] = true
+		names = append(names, s.Name)
+	}
+	given := make([]string, 0, len(settings))
+	for name := range settings {
+		given = append(given, name)
+	}
+	sort.Strings(given)
+	for _, name := range given {
+		if !known[name] {
+			return nil, fmt.Errorf("the workload %s has no setting %q: it has %s", w.Name(), name, strings.Join(names, ", "))
+		}
+		out[name] = settings[name]
+	}
+	return out, nil
+}
+
+// number reads a setting that must be a whole number of at least least.
+func (c Config) number(name string, least int) (int, error) {
+	n, err := strconv.Atoi(c.Settings[name])
+	if err != nil || n < least {
+		return 0, fmt.Errorf("workload setting %s=%q: want a whole number of at least %d", name, c.Settings[name], least)
+	}
+	return n, nil
+}
+
+// failed turns the error of a client call into an outcome. idempotent says
+// that the operation has no effect (a read), so that an error always means
+// that nothing happened.
+func failed(err error, idempotent bool) Outcome {
+	out := Outcome{Type: history.Info, Error: err.Error()}
+	if idempotent || target.IsDefinite(err) {
+		out.Type = history.Fail
+	}
+	var e *target.Error
+	if errors.As(err, &e) {
+		out.Evidence = e.Evidence
+	}
+	return out
+}
