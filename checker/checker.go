@@ -1,8 +1,6 @@
 package checker
 
 import (
-	"context"
-
 	"github.com/refute-lab/refute/harness/history"
 )
 
@@ -31,6 +29,16 @@ const (
 	Convergence    = "convergence"
 )
 
+// The defaults of Options.
+const (
+	// DefaultMinimumOk is low on purpose: it is to tell a run in which
+	// nothing happened from one in which something did, not to judge a rate.
+	DefaultMinimumOk = 10
+	// DefaultMinimumFault is one second: below it, chance alone decides
+	// whether an operation meets the fault.
+	DefaultMinimumFault int64 = 1_000_000_000
+)
+
 // Options bound and feed a check.
 type Options struct {
 	// Claims are those to decide, in the order of the results.
@@ -40,6 +48,12 @@ type Options struct {
 	// Evidence returns the evidence recorded with the completion event of that
 	// index, or nil. It may be nil itself. It is asked for witnesses only.
 	Evidence func(completion int64) *history.Evidence
+	// MinimumOk is how many client operations of the main phase must have
+	// succeeded for the run to be valid. 0: DefaultMinimumOk.
+	MinimumOk int
+	// MinimumFault is how long a fault must have been in force, in
+	// nanoseconds, before the traffic under it is judged. 0: DefaultMinimumFault.
+	MinimumFault int64
 	// Progress, if not nil, is told from time to time what is being done, for instance "linearizable: 40 of 120 keys".
 	Progress func(string)
 }
@@ -52,6 +66,9 @@ type Report struct {
 	Claims []Result
 	// Validity lists why the run is invalid; empty when it is not.
 	Validity []string
+	// Warnings are what a reader should know although it invalidates nothing,
+	// for instance that the history was cut off before a fault was healed.
+	Warnings []string
 	// Stats describe the traffic.
 	Stats Stats
 	// Faults are the faults of the history, in the order of their injection.
@@ -96,13 +113,15 @@ type Witness struct {
 
 // Stats describe the client traffic of a history.
 type Stats struct {
-	Operations int            `json:"operations"`
-	Ok         int            `json:"ok"`
-	Fail       int            `json:"fail"`
-	Info       int            `json:"info"`
-	ByF        map[string]int `json:"by_f"`
-	OkByF      map[string]int `json:"ok_by_f"`
-	Keys       int            `json:"keys"`
+	Operations int `json:"operations"`
+	Ok         int `json:"ok"`
+	Fail       int `json:"fail"`
+	Info       int `json:"info"`
+	// Main is how many of Operations were invoked in the main phase.
+	Main  int            `json:"main"`
+	ByF   map[string]int `json:"by_f"`
+	OkByF map[string]int `json:"ok_by_f"`
+	Keys  int            `json:"keys"`
 	// Seconds is the length of the main phase.
 	Seconds float64 `json:"seconds"`
 	// LatencyMillis maps "p50", "p95", "p99", "max" to milliseconds, over ok operations of the main phase.
@@ -117,7 +136,3 @@ type FaultInterval struct {
 	End      int64 `json:"end"`
 	Verified bool  `json:"verified"` // both its effect and its end were observed
 }
-
-// Source is where Check reads a history from: it calls yield for each
-// operation in the order of invocation and stops early if yield returns false.
-type Source func(ctx context.Context, yield func(*history.Operation) bool) error

@@ -85,6 +85,9 @@ const (
 	FHeal   = "heal"
 	// FPhase spans a phase of the run (Key: one of the Phase constants), from its invoke to its ok event.
 	FPhase = "phase"
+	// FCrash says that a node's process ended although no fault had asked for
+	// it; Key is the node and a number, the completion is info and its error the exit status.
+	FCrash = "crash"
 )
 
 // The phases of a run, as the Key of FPhase operations, in their order.
@@ -187,7 +190,7 @@ type Event struct {
 const Infinity int64 = math.MaxInt64
 
 // Operation is an invocation together with its completion. Its evidence stays
-// in the file (see ReadEvidence), so that a million operations fit in memory.
+// in the file (see EvidenceReader), so that a million operations fit in memory.
 type Operation struct {
 	// Index is the index of the invocation, and the operation's name in witnesses.
 	Index int64

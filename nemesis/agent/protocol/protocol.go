@@ -22,17 +22,27 @@ type Request struct {
 	WaitMillis int64 `json:"wait_ms,omitempty"`
 	// Clock is the skew of OpClockSet.
 	Clock *Clock `json:"clock,omitempty"`
+	// Fast makes OpMend also destroy the node's established TCP connections
+	// with the addresses that it frees, so that both sides reconnect at once
+	// instead of waiting for TCP's retransmission timer, whose back-off grows
+	// with the length of the cut (RFC 6298).
+	Fast bool `json:"fast,omitempty"`
 }
 
 // The operations of an agent.
 const (
 	// OpHello answers with Capabilities.
 	OpHello = "hello"
-	// OpSpawn starts the node's process through the shim (the image's entrypoint); answers with Process.
+	// OpSpawn starts the node's process through the shim (the image's
+	// entrypoint) unless it runs already; answers with Process. With Fault it
+	// ends that fault's kill and starts the process when no other fault's kill
+	// holds it down; without Fault it ends every kill. A process that starts
+	// while a pause holds is stopped before its first instruction.
 	OpSpawn = "spawn"
 	// OpKill kills the whole session of the node's process with SIGKILL and
 	// answers when the shim has reported its exit; with Process. With a lease,
-	// the process is started again when it runs out.
+	// the process is started again when it runs out. Without Fault it is a
+	// plain kill: nothing starts the process again but OpSpawn.
 	OpKill = "kill"
 	// OpPause stops every process of the node's session (SIGSTOP); OpResume continues them. Both answer with Process.
 	// Pauses are counted by fault: a node runs again when the last one is healed.
@@ -54,8 +64,38 @@ const (
 	OpClockClear = "clock-clear"
 	// OpRenew prolongs the lease of Fault.
 	OpRenew = "renew"
-	// OpReset undoes every fault at once: mends, resumes, clears the clock. Answers with Process.
+	// OpReset undoes every fault at once: mends, resumes, clears the clock,
+	// starts a process that a fault's kill holds down. Answers with Process.
 	OpReset = "reset"
+	// OpWipe kills the node's process, undoes every fault and empties the data
+	// directory; the process stays down until OpSpawn. Answers with Process.
+	OpWipe = "wipe"
+	// OpPing does nothing. An agent that hears nothing at all for
+	// SilenceSeconds undoes every fault and exits, so that a controller whose
+	// connection died without a word leaves nothing behind.
+	OpPing = "ping"
+)
+
+// SilenceSeconds is how long an agent lives without a line from its controller.
+const SilenceSeconds = 30
+
+// The kinds of fault in Capabilities.Faults; FaultFastHeal is the Fast of OpMend.
+const (
+	FaultPartition = "partition"
+	FaultPause     = "pause"
+	FaultKill      = "kill"
+	FaultClock     = "clock"
+	FaultFastHeal  = "fast-heal"
+)
+
+// The kinds of Event.
+const (
+	// EventExit: the node's process exited.
+	EventExit = "exit"
+	// EventLease: a lease ran out and its fault was undone; Status tells what failed, if anything.
+	EventLease = "lease"
+	// EventGone: the agent, or the node's container, is gone; Status tells why.
+	EventGone = "gone"
 )
 
 // Response is one line from an agent to the controller.
@@ -72,7 +112,7 @@ type Response struct {
 // Event is a line that an agent sends unasked (it has no ID): the node's process
 // exited, or a lease ran out.
 type Event struct {
-	// Event is "exit" or "lease".
+	// Event is one of the Event constants.
 	Event string `json:"event"`
 	// Fault is whose lease ran out.
 	Fault string `json:"fault,omitempty"`
@@ -108,6 +148,8 @@ type Cuts struct {
 	Addresses []string `json:"addresses"`
 	// Dropped counts the packets that were dropped since the agent started.
 	Dropped uint64 `json:"dropped"`
+	// Destroyed is how many TCP connections a Fast OpMend destroyed.
+	Destroyed int `json:"destroyed,omitempty"`
 }
 
 // Seen answers OpProbeSeen.

@@ -74,7 +74,7 @@ type Request struct {
 	ID   uint64
 	Kind RequestKind
 	Key  string
-	// Value is what RequestPut writes.
+	// Value is what RequestPut writes. The node keeps it: it must not be changed afterwards.
 	Value []byte
 	// N, R, W override the settings for this request; 0 leaves them.
 	N, R, W int
@@ -130,6 +130,9 @@ type ReplicaEvidence struct {
 	Answered, Counted bool
 	// Version is what it returned to a get or a fetch.
 	Version Version
+	// Repaired says that it acknowledged a write-back or a blocking repair of
+	// this get before the reply.
+	Repaired bool
 	// StandsIn says that the node was asked in place of HintFor (sloppy quorum).
 	StandsIn bool
 	HintFor  NodeID
@@ -156,6 +159,8 @@ type Persist struct {
 
 // Effects is what a node wants from the world after one step. It is reused
 // from step to step: the driver must have consumed it before the next one.
+// The slices within messages, replies and records may be kept but not changed:
+// values are shared with the node's own cells.
 type Effects struct {
 	Messages []Message
 	Replies  []Reply

@@ -1,0 +1,177 @@
+package checker
+
+import (
+	"context"
+	"flag"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/refute-lab/refute/harness/history"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+var histories = flag.Int("histories", 100_000, "how many random histories the differential test decides")
+
+// mixes are the kinds of histories that the differential test draws from.
+var mixes = map[string]simulation{
+	"plain":      {operations: 10, processes: 4, keys: 1},
+	"unknown":    {operations: 10, processes: 4, keys: 1, unknown: 0.25, failed: 0.1},
+	"cas":        {operations: 10, processes: 4, keys: 1, cas: 0.3, unknown: 0.15},
+	"mismatch":   {operations: 10, processes: 4, keys: 1, cas: 0.4, unknown: 0.1, mismatches: true},
+	"repeated":   {operations: 10, processes: 4, keys: 1, cas: 0.2, unknown: 0.15, values: 3},
+	"jepsen":     {operations: 10, processes: 5, keys: 1, cas: 0.35, unknown: 0.15, values: 4, mismatches: true},
+	"contention": {operations: 14, processes: 8, keys: 1, unknown: 0.1},
+}
+
+// TestAgreesWithPlainPorcupine decides random histories, most of them
+// mutated, by the whole machinery and by Porcupine alone.
+func TestAgreesWithPlainPorcupine(t *testing.T) {
+	for name, mix := range mixes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := rand.New(rand.NewPCG(1, uint64(len(name))))
+			l := newLimiter(context.Background(), 0)
+			defer l.close()
+			illegal, shown := 0, 0
+			n := *histories / len(mixes)
+			for i := range n {
+				operations := mix.run(r)
+				if i%8 > 0 {
+					mutate(operations, r)
+				}
+				want := oracleLegal(operations, "r0")
+				tl, err := newTimeline(operations)
+				require.NoError(t, err)
+				j := &judge{timeline: tl, limiter: l}
+				if len(tl.keys) != 1 || tl.keys[0].object != registerObject {
+					continue
+				}
+				got, legal := decideOnly(j, &tl.keys[0])
+				if legal != want {
+					require.Equal(t, want, legal, "history %d:\n%s", i, describeHistory(operations))
+				}
+				if !want {
+					illegal++
+					if illegal%16 == 0 {
+						shown++
+						requireWitness(t, j, operations, got)
+					}
+					requireImplied(t, operations)
+				}
+				if want && i%8 == 0 {
+					requireNothingRefuted(t, operations)
+				}
+			}
+			assert.Greater(t, illegal, n/20, "the mutations no longer produce illegal histories")
+			assert.Positive(t, shown)
+		})
+	}
+}
+
+// decideOnly is judge.key without the making of witnesses, which is checked on a sample.
+func decideOnly(j *judge, key *keyOperations) (found []conflict, legal bool) {
+	r := &j.register
+	if err := r.load(j.timeline.operations, key.name, key.positions); err != nil {
+		panic(err)
+	}
+	p := r.prepare(j.scratch)
+	found = r.impossible()
+	if p.counted && len(found) == 0 {
+		forward, backward := zones(p)
+		found = zoneConflicts(forward, backward)
+		if len(found) == 0 && certificate(p, forward, backward) {
+			// The same must come from the search.
+			if a := j.ask(p, time.Minute); a.result != "Ok" {
+				panic("certificate against " + string(a.result))
+			}
+			return nil, true
+		}
+	}
+	if len(found) > 0 {
+		return found, false
+	}
+	return nil, j.ask(p, time.Minute).result == "Ok"
+}
+
+// requireWitness checks that the witness of an illegal history is illegal by
+// itself, and that no read in it could be left out.
+func requireWitness(t *testing.T, j *judge, operations []history.Operation, found []conflict) {
+	t.Helper()
+	f := j.refuted(found).finding
+	require.NotNil(t, f)
+	require.True(t, f.confirmed, "%s\n%s", f.class, describeHistory(operations))
+	witness := at(operations, f.positions)
+	require.False(t, oracleLegal(witness, "r0"), "%s\n%s", f.class, describeHistory(witness))
+	for i := range witness {
+		if witness[i].F != history.FRead || f.class == classPhantom || f.class == classFailed || f.class == classFuture {
+			continue
+		}
+		rest := append(append([]history.Operation(nil), witness[:i]...), witness[i+1:]...)
+		require.True(t, oracleLegal(rest, "r0"), "operation %d of this witness is not needed:\n%s", i, describeHistory(witness))
+	}
+}
+
+// requireImplied checks that the weaker claims' witnesses are illegal histories too.
+func requireImplied(t *testing.T, operations []history.Operation) {
+	t.Helper()
+	report, err := Check(context.Background(), operations, Options{Claims: []string{NoStaleReads, ReadYourWrites, MonotonicReads, NoLostWrites}})
+	require.NoError(t, err)
+	for _, c := range report.Claims {
+		for _, w := range c.Witnesses {
+			require.True(t, w.Confirmed, "%s: %s\n%s", c.Claim, w.Explanation, describeHistory(operations))
+			require.NotEmpty(t, w.Explanation)
+		}
+	}
+}
+
+func requireNothingRefuted(t require.TestingT, operations []history.Operation) {
+	report, err := Check(context.Background(), operations, Options{Claims: []string{Linearizable, NoStaleReads, ReadYourWrites, MonotonicReads, NoLostWrites}})
+	require.NoError(t, err)
+	for _, c := range report.Claims {
+		if c.Verdict == Refuted {
+			require.NotEqual(t, Refuted, c.Verdict, "%s: %s\n%s", c.Claim, c.Witnesses[0].Explanation, describeHistory(operations))
+		}
+	}
+}
+
+// TestNeverAccusesACorrectRegister: whatever the mix, no claim that
+// linearizability implies is refuted by a linearizable history.
+func TestNeverAccusesACorrectRegister(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := simulation{
+			operations: rapid.IntRange(1, 60).Draw(t, "operations"),
+			processes:  rapid.IntRange(1, 8).Draw(t, "processes"),
+			keys:       rapid.IntRange(1, 4).Draw(t, "keys"),
+			cas:        rapid.SampledFrom([]float64{0, 0, 0.2, 0.5}).Draw(t, "cas"),
+			unknown:    rapid.SampledFrom([]float64{0, 0.05, 0.3}).Draw(t, "unknown"),
+			failed:     rapid.SampledFrom([]float64{0, 0.1}).Draw(t, "failed"),
+			values:     rapid.SampledFrom([]int{0, 0, 0, 3}).Draw(t, "values"),
+			finals:     rapid.Bool().Draw(t, "finals"),
+		}
+		if s.values > 0 { // keeps the search small
+			s.operations, s.processes = min(s.operations, 30), min(s.processes, 4)
+		}
+		seed := rapid.Uint64().Draw(t, "seed")
+		requireNothingRefuted(t, s.run(rand.New(rand.NewPCG(seed, 7))))
+	})
+}
+
+func at(operations []history.Operation, positions []int32) []history.Operation {
+	var out []history.Operation
+	for _, p := range positions {
+		out = append(out, operations[p])
+	}
+	return out
+}
+
+func describeHistory(operations []history.Operation) string {
+	text := ""
+	for i := range operations {
+		o := &operations[i]
+		text += "  " + o.Key + " " + describeCall(o) + " [" + clock(o.Start*1e9) + ", " + clock(min(o.End, 1e6)*1e9) + "] " + o.Type.String() + "\n"
+	}
+	return text
+}

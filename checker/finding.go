@@ -1,0 +1,160 @@
+package checker
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/anishathalye/porcupine"
+	"github.com/refute-lab/refute/harness/history"
+)
+
+// maximumWitnesses is how many witnesses a claim's result shows, of different keys.
+const maximumWitnesses = 5
+
+// The classes of violations.
+const (
+	classStale       = "stale-read"         // a value that was certainly overwritten before the read began
+	classInversion   = "new-old-inversion"  // a newer value was read, then an older one
+	classReturned    = "value-returned"     // a value was read, then another, then the first again
+	classPhantom     = "phantom-read"       // a value that nobody wrote
+	classFailed      = "failed-write-read"  // a value whose write certainly failed
+	classFuture      = "read-before-write"  // a value read before its write began
+	classOther       = "not-linearizable"   // none of these patterns, yet no legal order exists
+	classOwnWrite    = "own-write-missing"  // a process did not read its own write
+	classSequential  = "lost-sequential"    // all final reads return certainly older values
+	classVanished    = "vanished"           // all final reads find nothing
+	classLostElement = "lost-element"       // an acknowledged element is gone from its set
+	classMissing     = "element-missing"    // a read of a set lacks an element that it must have
+	classDivergent   = "divergent-replicas" // replicas disagree after the target became quiet
+)
+
+// finding is a violation before it is put into words. The fields that name
+// operations are positions in the history, or none.
+type finding struct {
+	class string
+	key   string
+	// positions are the operations that prove it, in order of invocation.
+	positions []int32
+	// older wrote the value that was read too late; shown is the read that
+	// proves when it was there, if the write itself does not.
+	older, shown int32
+	// newer wrote the value that should have been read.
+	newer int32
+	// first and second are the reads: second is the one that is wrong.
+	first, second int32
+	// element is the element of a set.
+	element   int64
+	confirmed bool
+	// text replaces the explanation of findings that are not about reads.
+	text string
+}
+
+func newFinding(class, key string) finding {
+	return finding{class: class, key: key, older: none, shown: none, newer: none, first: none, second: none}
+}
+
+// gather sets positions to the operations named, each once, in order.
+func (f *finding) gather(more ...int32) {
+	all := append([]int32{f.older, f.shown, f.newer, f.first, f.second}, more...)
+	all = slices.DeleteFunc(all, func(p int32) bool { return p == none })
+	slices.Sort(all)
+	f.positions = slices.Compact(all)
+}
+
+// tally collects the violations of a claim: counts of all, and for each key
+// the one that takes the fewest operations to show.
+type tally struct {
+	found   int
+	classes map[string]int
+	best    map[string]finding
+}
+
+func newTally() *tally { return &tally{classes: map[string]int{}, best: map[string]finding{}} }
+
+// count adds a violation and says whether a proof of that many operations would be the shortest of its key.
+func (t *tally) count(class, key string, operations int) bool {
+	t.found++
+	t.classes[class]++
+	old, found := t.best[key]
+	return !found || operations < len(old.positions)
+}
+
+// show returns the findings to be shown: the shortest, of different keys, in order of time.
+func (t *tally) show() []finding {
+	findings := make([]finding, 0, len(t.best))
+	for _, f := range t.best {
+		findings = append(findings, f)
+	}
+	slices.SortFunc(findings, func(a, b finding) int {
+		return cmp.Or(cmp.Compare(len(a.positions), len(b.positions)), slices.Compare(a.positions, b.positions), cmp.Compare(a.key, b.key))
+	})
+	findings = findings[:min(len(findings), maximumWitnesses)]
+	slices.SortFunc(findings, func(a, b finding) int { return slices.Compare(a.positions, b.positions) })
+	return findings
+}
+
+// close adds to the positions of a register's finding the writes without
+// which the finding would prove nothing: an observation is a refutation only
+// beside every write of the observed value that could have come before it.
+func closeOver(r *register, set []int32) []int32 {
+	in := make(map[int32]bool, len(set))
+	queue := slices.Clone(set)
+	for _, i := range set {
+		in[i] = true
+	}
+	add := func(i int32) {
+		if !in[i] {
+			in[i] = true
+			queue = append(queue, i)
+		}
+	}
+	for len(queue) > 0 {
+		o := &r.operations[queue[0]]
+		queue = queue[1:]
+		v := o.dependsOn()
+		switch {
+		case o.outcome == mismatch:
+			for i := range r.operations {
+				if w := &r.operations[i]; w.mutates() && w.start <= o.end {
+					add(int32(i))
+				}
+			}
+		case v == none || r.values[v].writers == 0:
+		case r.values[v].writers == 1:
+			if w := r.values[v].writer; r.operations[w].start <= o.end {
+				add(w)
+			}
+		default:
+			for i := range r.operations {
+				if w := &r.operations[i]; w.mutates() && w.value == v && w.start <= o.end {
+					add(int32(i))
+				}
+			}
+		}
+	}
+	closed := make([]int32, 0, len(in))
+	for i := range in {
+		closed = append(closed, i)
+	}
+	slices.Sort(closed)
+	return closed
+}
+
+// dependsOn is the value whose writers must be kept wherever the operation is
+// kept: what it observed, or would have observed had it taken effect.
+func (o *registerOperation) dependsOn() int32 {
+	if o.kind == compareAndSet {
+		return o.expected
+	}
+	return o.observes()
+}
+
+// confirm asks Porcupine about exactly the finding's operations, by the
+// plain model, as they were recorded.
+func (f *finding) confirm(l *limiter, operations []history.Operation) {
+	var r register
+	if r.load(operations, f.key, f.positions) != nil {
+		return
+	}
+	f.confirmed = l.run(plainModel(), plainOperations(r.operations), confirmTime).result == porcupine.Illegal
+}

@@ -1,0 +1,152 @@
+package checker
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/metrics"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// limiter runs Porcupine within bounds of time and memory. Porcupine honours
+// a timeout but neither a context nor a bound of memory; so every step of its
+// models passes through here, and a search that is to stop is told that no
+// step is possible any more. It then unwinds at once, and its answer is
+// discarded.
+type limiter struct {
+	memory   uint64
+	done     chan struct{}
+	finished sync.WaitGroup
+	release  func() bool
+	over     atomic.Bool // the check's context ended
+
+	mu       sync.Mutex
+	searches map[*search]struct{}
+}
+
+// search is one call of Porcupine.
+type search struct {
+	steps atomic.Int64
+	stop  atomic.Bool
+	heavy atomic.Bool // stopped because of the memory bound
+}
+
+const samplePeriod = 10 * time.Millisecond
+
+// newLimiter watches the context and, if memory is positive, the heap, until close.
+func newLimiter(ctx context.Context, memory int64) *limiter {
+	l := &limiter{done: make(chan struct{}), searches: map[*search]struct{}{}}
+	l.release = context.AfterFunc(ctx, func() {
+		l.over.Store(true)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for s := range l.searches {
+			s.stop.Store(true)
+		}
+	})
+	if memory > 0 {
+		l.memory = uint64(memory)
+		l.finished.Add(1)
+		go l.watch()
+	}
+	return l
+}
+
+func (l *limiter) close() {
+	l.release()
+	close(l.done)
+	l.finished.Wait()
+}
+
+// watch stops the search that has gone farthest whenever the heap exceeds the bound.
+func (l *limiter) watch() {
+	defer l.finished.Done()
+	tick := time.NewTicker(samplePeriod)
+	defer tick.Stop()
+	for {
+		select {
+		case <-l.done:
+			return
+		case <-tick.C:
+		}
+		if heap() <= l.memory {
+			continue
+		}
+		runtime.GC() // what counts is what is in use, not what is yet to be collected
+		// A little below the bound, lest garbage alone reach it again at the next tick.
+		if heap() <= l.memory-l.memory/10 {
+			continue
+		}
+		l.stopLargest()
+	}
+}
+
+func (l *limiter) stopLargest() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var largest *search
+	for s := range l.searches {
+		if !s.stop.Load() && (largest == nil || s.steps.Load() > largest.steps.Load()) {
+			largest = s
+		}
+	}
+	if largest != nil {
+		largest.heavy.Store(true)
+		largest.stop.Store(true)
+	}
+}
+
+// heap is the number of bytes that objects on the heap occupy.
+func heap() uint64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
+// answer is what a search said, and why where it could not say.
+type answer struct {
+	result porcupine.CheckResult
+	why    string
+}
+
+// run lets Porcupine decide within the timeout (0: none but the context's end).
+func (l *limiter) run(model porcupine.Model, operations []porcupine.Operation, timeout time.Duration) answer {
+	s := &search{}
+	l.mu.Lock()
+	l.searches[s] = struct{}{}
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		delete(l.searches, s)
+		l.mu.Unlock()
+	}()
+	if l.over.Load() {
+		return answer{porcupine.Unknown, "the time for checking was over"}
+	}
+	inner, local := model.StepContext, int64(0)
+	model.StepContext = func(ctx context.Context, state, in, out any) (bool, any) {
+		if local++; local&1023 == 0 {
+			s.steps.Store(local)
+		}
+		if s.stop.Load() {
+			return false, state
+		}
+		return inner(ctx, state, in, out)
+	}
+	result := porcupine.CheckOperationsTimeout(model, operations, timeout)
+	switch {
+	case result == porcupine.Ok:
+		return answer{result: result}
+	case s.heavy.Load():
+		return answer{porcupine.Unknown, fmt.Sprintf("the search exceeded the memory bound of %d MB", l.memory>>20)}
+	case s.stop.Load():
+		return answer{porcupine.Unknown, "the time for checking was over"}
+	case result == porcupine.Unknown:
+		return answer{result, fmt.Sprintf("the search took longer than its share of %s", timeout.Round(time.Millisecond))}
+	}
+	return answer{result: result}
+}

@@ -1,0 +1,340 @@
+package checker
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+const (
+	// confirmTime bounds Porcupine on one witness.
+	confirmTime = 2 * time.Second
+	// shrinkTime bounds the search for a smaller witness of one key.
+	shrinkTime = 5 * time.Second
+	// conflictsTried is for how many conflicts of a key a witness is made, to show the smallest.
+	conflictsTried = 8
+	// secondOpinion is the number of operations of a key up to which
+	// Porcupine is asked although a certificate already proves it
+	// linearizable. Beyond, its memory (quadratic in the operations of a key)
+	// would be spent on what is known.
+	secondOpinion = 2000
+)
+
+// judgement is what was found out about one key.
+type judgement struct {
+	decided   bool
+	checked   bool // there was something to check
+	porcupine bool // Porcupine had the last word
+	why       string
+	// conflicts are the contradictions found; a key without any was legal, if decided.
+	conflicts int
+	classes   map[string]int
+	finding   *finding
+	timedOut  bool
+}
+
+// checkLinearizable decides each register by itself: a history is
+// linearizable iff it is so for each object (Herlihy and Wing's locality).
+func checkLinearizable(ctx context.Context, t *timeline, o Options) Result {
+	l := newLimiter(ctx, o.Memory)
+	defer l.close()
+	judgements := make([]judgement, len(t.keys))
+	pending := make([]int32, 0, len(t.keys))
+	for k := range t.keys {
+		if t.keys[k].object == registerObject {
+			pending = append(pending, int32(k))
+		} else if t.keys[k].object == foreignObject {
+			judgements[k] = judgement{checked: true, why: "it has " + t.keys[k].why}
+		}
+	}
+	registers := len(pending)
+	// The second pass gives the keys that ran out of their share what the others left.
+	for range 2 {
+		judgeAll(ctx, t, l, pending, judgements, o.Progress)
+		pending = slices.DeleteFunc(pending, func(k int32) bool { return !judgements[k].timedOut })
+		if _, bounded := ctx.Deadline(); len(pending) == 0 || !bounded || ctx.Err() != nil {
+			break
+		}
+	}
+	return summarizeLinearizable(t, judgements, registers, o)
+}
+
+// judgeAll works through the keys with one worker for each processor.
+func judgeAll(ctx context.Context, t *timeline, l *limiter, pending []int32, judgements []judgement, progress func(string)) {
+	workers := min(runtime.GOMAXPROCS(0), len(pending))
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	next, done := 0, 0
+	take := func() (k int32, share time.Duration, ok bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if next == len(pending) {
+			return 0, 0, false
+		}
+		k = pending[next]
+		next++
+		if deadline, bounded := ctx.Deadline(); bounded {
+			left := time.Until(deadline)
+			// Never 0, which would mean without bound.
+			share = max(left*time.Duration(workers)/time.Duration(len(pending)-next+workers), time.Millisecond)
+		}
+		return k, share, true
+	}
+	for range workers {
+		group.Add(1)
+		go func() {
+			defer group.Done()
+			j := &judge{timeline: t, limiter: l}
+			for {
+				k, share, ok := take()
+				if !ok {
+					return
+				}
+				judgements[k] = j.key(ctx, &t.keys[k], share)
+				mu.Lock()
+				done++
+				if progress != nil && (done%16 == 0 || done == len(pending)) {
+					progress(fmt.Sprintf("%s: %d of %d keys", Linearizable, done, len(pending)))
+				}
+				mu.Unlock()
+			}
+		}()
+	}
+	group.Wait()
+}
+
+// judge decides keys, one at a time, and keeps its storage between them.
+type judge struct {
+	timeline *timeline
+	limiter  *limiter
+	register register
+	scratch  []registerOperation
+}
+
+// key decides one register within its share of time.
+func (j *judge) key(ctx context.Context, key *keyOperations, share time.Duration) judgement {
+	r := &j.register
+	if err := r.load(j.timeline.operations, key.name, key.positions); err != nil {
+		return judgement{checked: true, why: err.Error()}
+	}
+	observations := r.reads + r.mismatches
+	for i := range r.operations {
+		if r.operations[i].kind == compareAndSet && r.operations[i].outcome == certain {
+			observations++
+		}
+	}
+	if observations == 0 {
+		return judgement{decided: true}
+	}
+	found := r.impossible()
+	p := r.prepare(j.scratch)
+	j.scratch = p.operations
+	proved := false
+	if p.counted {
+		forward, backward := zones(p)
+		if len(found) == 0 {
+			found = zoneConflicts(forward, backward)
+			proved = len(found) == 0 && certificate(p, forward, backward)
+		}
+	}
+	if len(found) > 0 {
+		return j.refuted(found)
+	}
+	if proved && (len(p.operations) > secondOpinion || ctx.Err() != nil) {
+		return judgement{decided: true, checked: true}
+	}
+	a := j.ask(p, share)
+	switch {
+	case a.result == porcupine.Ok:
+		return judgement{decided: true, checked: true, porcupine: true}
+	case proved && a.result == porcupine.Illegal:
+		return judgement{checked: true, why: "Porcupine and the replayed order contradict each other, which is a defect of this program: please report it with the history"}
+	case proved:
+		return judgement{decided: true, checked: true}
+	case a.result == porcupine.Unknown:
+		return judgement{checked: true, why: a.why, timedOut: true}
+	}
+	return j.refuted(nil)
+}
+
+// ask lets Porcupine decide prepared operations.
+func (j *judge) ask(p prepared, share time.Duration) answer {
+	if p.counted {
+		model, operations := countingOperations(p.operations, p.values)
+		return j.limiter.run(model, operations, share)
+	}
+	return j.limiter.run(plainModel(), plainOperations(p.operations), share)
+}
+
+// refuted makes the smallest witness it can of the contradictions, or, without
+// any (Porcupine alone found the history illegal), of the whole key.
+func (j *judge) refuted(found []conflict) judgement {
+	r := &j.register
+	out := judgement{decided: true, checked: true, porcupine: true, conflicts: max(len(found), 1), classes: map[string]int{}}
+	s := newShrinker(j.timeline.operations, r, int64(j.limiter.memory))
+	defer s.close()
+	var best []int32
+	if len(found) == 0 {
+		best = s.fromAll()
+	}
+	for i := 0; i < min(len(found), conflictsTried); i++ {
+		if set := s.fromConflict(found[i]); best == nil || len(set) < len(best) {
+			best = set
+		}
+	}
+	f := s.finding(best)
+	out.finding = &f
+	for _, c := range found {
+		switch c.class {
+		case classPhantom, classFailed, classFuture:
+			out.classes[c.class]++
+		}
+	}
+	if len(out.classes) == 0 {
+		out.classes[f.class] += out.conflicts
+	}
+	return out
+}
+
+// impossible finds reads that no order of the writes can explain.
+func (r *register) impossible() []conflict {
+	var found []conflict
+	for v := 1; v < len(r.values); v++ {
+		if class := r.impossibleValue(int32(v)); class != "" {
+			found = append(found, conflict{class, int32(v), int32(v), r.operations[r.values[v].first].start})
+		}
+	}
+	return found
+}
+
+// impossibleValue is the class of a value that was read but cannot have been, or empty.
+func (r *register) impossibleValue(value int32) string {
+	v := &r.values[value]
+	switch {
+	case value == initial || v.observers == 0:
+		return ""
+	case v.writers == 0 && v.failed != none:
+		return classFailed
+	case v.writers == 0:
+		return classPhantom
+	// Of several writers, the first in the history is the first invoked.
+	case r.operations[v.first].end < r.operations[v.writer].start:
+		return classFuture
+	}
+	return ""
+}
+
+// impossibleFinding describes the first impossible read, if there is one.
+func (r *register) impossibleFinding() finding {
+	for v := range r.values {
+		class := r.impossibleValue(int32(v))
+		if class == "" {
+			continue
+		}
+		f := newFinding(class, r.key)
+		f.second = r.operations[r.values[v].first].position
+		switch class {
+		case classFailed:
+			f.older = r.values[v].failed
+		case classFuture:
+			f.older = r.operations[r.values[v].writer].position
+		}
+		f.gather()
+		return f
+	}
+	return finding{}
+}
+
+// summarizeLinearizable puts the judgements of all keys together.
+func summarizeLinearizable(t *timeline, judgements []judgement, registers int, o Options) Result {
+	all := newTally()
+	var undecided []string
+	checked, operations, byPorcupine, bad := 0, 0, 0, 0
+	for k := range judgements {
+		j := &judgements[k]
+		if !j.checked {
+			continue
+		}
+		checked++
+		operations += len(t.keys[k].positions)
+		switch {
+		case !j.decided:
+			undecided = append(undecided, fmt.Sprintf("key %s: %s", t.keys[k].name, j.why))
+		case j.finding != nil:
+			bad++
+			all.found += j.conflicts
+			for class, n := range j.classes {
+				all.classes[class] += n
+			}
+			all.best[t.keys[k].name] = *j.finding
+		}
+		if j.porcupine {
+			byPorcupine++
+		}
+	}
+	result := Result{Claim: Linearizable, Checker: "gibbons-korach, porcupine"}
+	if checked > 0 && byPorcupine == checked-len(undecided) {
+		result.Checker = "porcupine"
+	}
+	switch {
+	case all.found > 0:
+		result.Verdict = Refuted
+		result.fill(t, o, all)
+		result.Explanation = fmt.Sprintf("%s of %s no order of the operations explains what was read; %s found.",
+			capital(fmt.Sprintf("for %d", bad)), plural(checked, "key"), plural(all.found, "contradiction"))
+	case checked == 0:
+		result.Verdict = Unknown
+		result.Explanation = "There was nothing to check: no register has an operation that observed its value."
+		if registers == 0 {
+			result.Explanation = "There was nothing to check: the history has no operations on registers (read, write, cas)."
+		}
+	case len(undecided) > 0:
+		result.Verdict = Unknown
+		result.Explanation = fmt.Sprintf("%d of %s could not be decided, the others are linearizable: %s. "+
+			"A longer time or more memory for the check, fewer operations a key, fewer clients a key or unique written values would help.",
+			len(undecided), plural(checked, "key"), strings.Join(undecided[:min(len(undecided), 3)], "; "))
+	default:
+		result.Verdict = Holds
+		result.Explanation = fmt.Sprintf("%s on %s have a legal order for each key.", plural(operations, "operation"), plural(checked, "key"))
+		if sets := t.count(setObject); sets > 0 {
+			result.Explanation += fmt.Sprintf(" Sets (%d) are left to the other claims.", sets)
+		}
+	}
+	return result
+}
+
+// fill writes counts and witnesses into the result.
+func (r *Result) fill(t *timeline, o Options, all *tally) {
+	r.Found, r.Classes = all.found, all.classes
+	for _, f := range all.show() {
+		r.Witnesses = append(r.Witnesses, t.witness(f, o))
+	}
+}
+
+// witness puts a finding into the form of the report.
+func (t *timeline) witness(f finding, o Options) Witness {
+	w := Witness{Class: f.class, Key: f.key, Confirmed: f.confirmed}
+	for _, p := range f.positions {
+		w.Operations = append(w.Operations, t.operations[p].Index)
+	}
+	for _, fault := range inForce(t.faults, t.operations, f.positions) {
+		w.Faults = append(w.Faults, fault.ID)
+	}
+	w.Explanation = explain(t, f, o)
+	return w
+}
+
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

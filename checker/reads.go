@@ -1,0 +1,271 @@
+package checker
+
+import (
+	"sort"
+
+	"github.com/refute-lab/refute/harness/history"
+)
+
+// The checkers of reads rest on one relation: u is provably older than the
+// write w iff u is the initial value or known(u) < start(w), where known(u) is
+// the earlier of the end of u's acknowledged write and the end of the first
+// ok read of u. In a linearizable history u was then in the register before
+// w, and, its value being written once, never again after w. That u happens
+// before w by sessions and reads-from says nothing more here: every such
+// chain ends in a process that first learnt something and then invoked w, on
+// the one clock that stamped the history.
+
+// writeIndex finds, for a time, the acknowledged write that was invoked after
+// it and ended first.
+type writeIndex struct {
+	starts []int64
+	// best[i] is the operation that ended first of those from i on.
+	best []int32
+}
+
+func (x *writeIndex) load(r *register) {
+	x.starts, x.best = x.starts[:0], x.best[:0]
+	for i := range r.operations {
+		if o := &r.operations[i]; o.mutates() && o.outcome == certain {
+			x.starts = append(x.starts, o.start)
+			x.best = append(x.best, int32(i))
+		}
+	}
+	for i := len(x.best) - 2; i >= 0; i-- {
+		if r.operations[x.best[i+1]].end <= r.operations[x.best[i]].end {
+			x.best[i] = x.best[i+1]
+		}
+	}
+}
+
+// after returns the write invoked after the time that ended first, or none.
+func (x *writeIndex) after(time int64) int32 {
+	i := sort.Search(len(x.starts), func(i int) bool { return x.starts[i] > time })
+	if i == len(x.best) {
+		return none
+	}
+	return x.best[i]
+}
+
+// staleReads calls yield for each read r of a value u for which there is an
+// acknowledged write w with u provably older than w and w ended before r began.
+func (r *register) staleReads(x *writeIndex, yield func(newer, read int32)) {
+	x.load(r)
+	for i := range r.operations {
+		o := &r.operations[i]
+		if o.kind != read {
+			continue
+		}
+		at, _ := r.knownBy(o.value)
+		if at == history.Infinity {
+			continue
+		}
+		if w := x.after(at); w != none && r.operations[w].end < o.start {
+			yield(w, int32(i))
+		}
+	}
+}
+
+// provenance names the operations that prove when a value was in the
+// register: its write, and the read that shows it if the write's own end does not.
+func (r *register) provenance(value int32) (written, shown int32) {
+	at, by := r.knownBy(value)
+	if at == never || at == history.Infinity {
+		return none, none
+	}
+	w := r.values[value].writer
+	if by != w {
+		return r.operations[w].position, r.operations[by].position
+	}
+	return r.operations[w].position, none
+}
+
+// staleFinding puts a stale read together.
+func (r *register) staleFinding(class string, newer, late int32) finding {
+	f := newFinding(class, r.key)
+	f.older, f.shown = r.provenance(r.operations[late].value)
+	f.newer, f.second = r.operations[newer].position, r.operations[late].position
+	f.gather()
+	return f
+}
+
+// sessionState is what one process has written and read of one key.
+type sessionState struct {
+	// written is its last acknowledged write, or none.
+	written int32
+	// newest is its read whose value was written last, or none; since is when that write began.
+	newest int32
+	since  int64
+	// last is its latest read, or none.
+	last int32
+}
+
+type seenValue struct {
+	process history.Process
+	value   int32
+}
+
+// sessionReads walks the operations of a key session by session.
+type sessionReads struct {
+	states map[history.Process]*sessionState
+	// seen maps a value that a process has read to the first such read.
+	seen map[seenValue]int32
+}
+
+func newSessionReads() *sessionReads {
+	return &sessionReads{states: map[history.Process]*sessionState{}, seen: map[seenValue]int32{}}
+}
+
+func (s *sessionReads) state(p history.Process) *sessionState {
+	st := s.states[p]
+	if st == nil {
+		st = &sessionState{written: none, newest: none, last: none}
+		s.states[p] = st
+	}
+	return st
+}
+
+// ownWrites calls yield for each read by a process that had an acknowledged
+// write w of its own and read a value provably older than w.
+func (s *sessionReads) ownWrites(t *timeline, r *register, yield func(own, read int32)) {
+	clear(s.states)
+	for i := range r.operations {
+		o := &r.operations[i]
+		if !t.inSession(o.position) {
+			continue
+		}
+		st := s.state(t.operations[o.position].Process)
+		if o.mutates() {
+			if o.outcome == certain {
+				st.written = int32(i)
+			}
+			continue
+		}
+		if o.kind != read || st.written == none {
+			continue
+		}
+		w := &r.operations[st.written]
+		if at, _ := r.knownBy(o.value); at < w.start && w.end < o.start {
+			yield(st.written, int32(i))
+		}
+	}
+}
+
+// backward calls yield for each read by a process that had read a newer value
+// before (between is none), or that returns to a value although it had read
+// another (between) since.
+func (s *sessionReads) backward(t *timeline, r *register, yield func(first, between, second int32)) {
+	clear(s.states)
+	clear(s.seen)
+	for i := range r.operations {
+		o := &r.operations[i]
+		if o.kind != read || !t.inSession(o.position) {
+			continue
+		}
+		process := t.operations[o.position].Process
+		st := s.state(process)
+		id := seenValue{process, o.value}
+		earlier, seen := s.seen[id]
+		at, _ := r.knownBy(o.value)
+		unique := r.readOnce(o.value)
+		switch {
+		case st.newest != none && at < st.since && r.operations[st.newest].end < o.start:
+			yield(st.newest, none, int32(i))
+		case seen && unique && r.operations[st.last].value != o.value &&
+			r.operations[earlier].end < r.operations[st.last].start && r.operations[st.last].end < o.start:
+			yield(earlier, st.last, int32(i))
+		}
+		if !seen {
+			s.seen[id] = int32(i)
+		}
+		if o.value != initial && at != history.Infinity {
+			if since := r.operations[r.values[o.value].writer].start; st.newest == none || since > st.since {
+				st.newest, st.since = int32(i), since
+			}
+		}
+		st.last = int32(i)
+	}
+}
+
+// readOnce says whether the value can have been in the register during one
+// piece of time only: it has one writer, or is the initial value and has none.
+func (r *register) readOnce(value int32) bool {
+	if value == initial {
+		return r.values[value].writers == 0
+	}
+	at, _ := r.knownBy(value)
+	return at != history.Infinity
+}
+
+// backwardFinding puts a non-monotonic read together.
+func (r *register) backwardFinding(first, between, second int32) finding {
+	class := classInversion
+	if between != none {
+		class = classReturned
+	}
+	f := newFinding(class, r.key)
+	f.older, f.shown = r.provenance(r.operations[second].value)
+	f.first, f.second = r.operations[first].position, r.operations[second].position
+	newer := first
+	extra := none
+	if between != none {
+		newer = between
+		extra = r.operations[between].position
+		f.shown = none
+	}
+	if w := r.values[r.operations[newer].value].writer; w != none {
+		f.newer = r.operations[w].position
+	}
+	f.gather(extra)
+	return f
+}
+
+// recognize names the pattern of a small register history that has no legal order.
+func (r *register) recognize() finding {
+	f := r.impossibleFinding()
+	if f.class != "" {
+		return f
+	}
+	var x writeIndex
+	r.staleReads(&x, func(newer, late int32) {
+		if f.class == "" {
+			f = r.staleFinding(classStale, newer, late)
+		}
+	})
+	if f.class != "" {
+		return f
+	}
+	for i := range r.operations {
+		first := &r.operations[i]
+		if first.kind != read || first.value == initial || !r.readOnce(first.value) {
+			continue
+		}
+		since := r.operations[r.values[first.value].writer].start
+		for j := range r.operations {
+			second := &r.operations[j]
+			if second.kind != read || second.start <= first.end {
+				continue
+			}
+			if at, _ := r.knownBy(second.value); at < since {
+				return r.backwardFinding(int32(i), none, int32(j))
+			}
+		}
+	}
+	return r.recognizeReturn()
+}
+
+// recognizeReturn looks for u1, u2, u1 in successive reads.
+func (r *register) recognizeReturn() finding {
+	for i := range r.operations {
+		for j := range r.operations {
+			for k := range r.operations {
+				a, b, c := &r.operations[i], &r.operations[j], &r.operations[k]
+				if a.kind == read && b.kind == read && c.kind == read && a.value == c.value && a.value != b.value &&
+					a.end < b.start && b.end < c.start && r.readOnce(a.value) {
+					return r.backwardFinding(int32(i), int32(j), int32(k))
+				}
+			}
+		}
+	}
+	return newFinding(classOther, r.key)
+}

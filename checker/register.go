@@ -1,0 +1,282 @@
+package checker
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/refute-lab/refute/harness/history"
+)
+
+// MismatchError is the Error of a failed cas operation that was carried out
+// and found another value than the expected one. Such an operation is an
+// observation; a cas that failed for any other reason tells nothing about the
+// register and is left out, as Knossos does with all failed operations.
+const MismatchError = "mismatch"
+
+type kind uint8
+
+const (
+	read kind = iota
+	write
+	compareAndSet
+)
+
+type outcome uint8
+
+const (
+	certain  outcome = iota // it took effect between its start and its end
+	possible                // it may have taken effect at any time after its start
+	mismatch                // a compare-and-set that found another value than the expected one
+)
+
+const (
+	none int32 = -1
+	// initial is the value number of not-found, which every register holds first.
+	initial int32 = 0
+)
+
+// registerOperation is an operation that says something about its register.
+// Values are numbered within the key, so that facts about them sit in a slice.
+type registerOperation struct {
+	start, end int64
+	position   int32 // in the history
+	value      int32 // read or written; none for a mismatch
+	expected   int32 // by a compare-and-set, else none
+	kind       kind
+	outcome    outcome
+}
+
+func (o *registerOperation) mutates() bool { return o.kind != read && o.outcome != mismatch }
+
+// observes is the value that the operation certainly found in the register, or none.
+func (o *registerOperation) observes() int32 {
+	switch {
+	case o.kind == read:
+		return o.value
+	case o.kind == compareAndSet && o.outcome == certain:
+		return o.expected
+	}
+	return none
+}
+
+// valueFacts is what is known about one value of a register. The fields that
+// name an operation are indexes into register.operations.
+type valueFacts struct {
+	// writers counts the writes and compare-and-sets of the value that may have taken effect.
+	writers int32
+	// writer is the first of them, or none.
+	writer int32
+	// failed is the position in the history of a write of it that certainly failed, or none.
+	failed int32
+	// observers counts the operations that certainly found it.
+	observers int32
+	// first is the observer that ended first, latest the one that began last; or none.
+	first, latest int32
+}
+
+// register is what matters of one key's history. Left out are failed
+// operations (except mismatches) and reads without result.
+type register struct {
+	key        string
+	operations []registerOperation
+	values     []valueFacts
+	// mismatches counts the operations that observed "not this value".
+	mismatches int
+	// reads and writes count certain reads and mutations that may have taken effect.
+	reads, writes int
+
+	numbers map[int64]int32
+	others  map[string]int32
+}
+
+// load reads one key's operations at the given positions. It keeps its
+// storage from one use to the next. It fails on operations whose arguments
+// make no sense for a register.
+func (r *register) load(operations []history.Operation, key string, positions []int32) error {
+	r.key = key
+	r.operations = r.operations[:0]
+	r.values = append(r.values[:0], valueFacts{writer: none, failed: none, first: none, latest: none})
+	r.mismatches, r.reads, r.writes = 0, 0, 0
+	if r.numbers == nil {
+		r.numbers = map[int64]int32{}
+	}
+	clear(r.numbers)
+	clear(r.others)
+	for _, p := range positions {
+		o := &operations[p]
+		x := registerOperation{start: o.Start, end: o.End, position: p, value: none, expected: none}
+		if o.Type != history.Ok {
+			x.outcome, x.end = possible, history.Infinity
+		}
+		switch o.F {
+		case history.FRead:
+			if o.Type != history.Ok || o.Output.Kind() == history.Absent {
+				continue
+			}
+			x.value = r.number(o.Output)
+		case history.FWrite:
+			if o.Input.Kind() == history.Absent {
+				return fmt.Errorf("operation %d writes no value", o.Index)
+			}
+			x.kind, x.value = write, r.number(o.Input)
+		case history.FCAS:
+			expected, value, err := casArguments(o.Input)
+			if err != nil {
+				return fmt.Errorf("operation %d: %w", o.Index, err)
+			}
+			x.kind, x.expected, x.value = compareAndSet, r.number(expected), r.number(value)
+		default:
+			return fmt.Errorf("operation %d is of the kind %q, which no register has", o.Index, o.F)
+		}
+		if o.Type == history.Fail {
+			r.values[x.value].failed = p
+			if x.kind != compareAndSet || o.Error != MismatchError {
+				continue
+			}
+			x.outcome, x.value, x.end = mismatch, none, o.End
+		}
+		r.add(x)
+	}
+	return nil
+}
+
+func (r *register) add(x registerOperation) {
+	i := int32(len(r.operations))
+	r.operations = append(r.operations, x)
+	if x.outcome == mismatch {
+		r.mismatches++
+		return
+	}
+	if x.mutates() {
+		v := &r.values[x.value]
+		if v.writers == 0 {
+			v.writer = i
+		}
+		v.writers++
+		r.writes++
+	} else {
+		r.reads++
+	}
+	if seen := x.observes(); seen != none {
+		v := &r.values[seen]
+		v.observers++
+		if v.first == none || x.end < r.operations[v.first].end {
+			v.first = i
+		}
+		if v.latest == none || x.start > r.operations[v.latest].start {
+			v.latest = i
+		}
+	}
+}
+
+// number returns the value's number within the key. Any JSON value can be a register's.
+func (r *register) number(v history.Value) int32 {
+	if v.Kind() == history.Nil {
+		return initial
+	}
+	if n, ok := v.Int(); ok {
+		id, found := r.numbers[n]
+		if !found {
+			id = r.fresh()
+			r.numbers[n] = id
+		}
+		return id
+	}
+	text := showValue(v)
+	id, found := r.others[text]
+	if !found {
+		if r.others == nil {
+			r.others = map[string]int32{}
+		}
+		id = r.fresh()
+		r.others[text] = id
+	}
+	return id
+}
+
+func (r *register) fresh() int32 {
+	r.values = append(r.values, valueFacts{writer: none, failed: none, first: none, latest: none})
+	return int32(len(r.values) - 1)
+}
+
+// unambiguous says whether every observation tells which write it saw: no
+// value was (perhaps) written twice and nothing wrote "not found".
+func (r *register) unambiguous() bool {
+	if r.values[initial].writers > 0 {
+		return false
+	}
+	return !slices.ContainsFunc(r.values, func(v valueFacts) bool { return v.writers > 1 })
+}
+
+// knownBy returns a time by which the value had certainly been written:
+// known(u) = min(end of its write if ok, end of its first ok read). It is
+// never for the initial value, and Infinity where nothing can be said: the
+// value has no writer, several writers, or was read before it was written.
+// by is the operation that shows it, or none.
+func (r *register) knownBy(value int32) (at int64, by int32) {
+	v := &r.values[value]
+	if value == initial {
+		if v.writers > 0 {
+			return history.Infinity, none
+		}
+		return never, none
+	}
+	if v.writers != 1 {
+		return history.Infinity, none
+	}
+	w := &r.operations[v.writer]
+	at, by = w.end, v.writer
+	if v.first != none && r.operations[v.first].end < at {
+		at, by = r.operations[v.first].end, v.first
+	}
+	if at < w.start {
+		return history.Infinity, none
+	}
+	return at, by
+}
+
+// casArguments returns the two halves of a compare-and-set's argument.
+func casArguments(v history.Value) (expected, value history.Value, err error) {
+	if list := v.List(); len(list) == 2 {
+		return history.IntValue(list[0]), history.IntValue(list[1]), nil
+	}
+	var pair []json.RawMessage
+	if raw := v.Raw(); raw != nil && json.Unmarshal(raw, &pair) == nil && len(pair) == 2 {
+		return parseValue(pair[0]), parseValue(pair[1]), nil
+	}
+	return expected, value, fmt.Errorf("a cas needs the list [expected, new], not %s", showValue(v))
+}
+
+func parseValue(raw json.RawMessage) history.Value {
+	raw = bytes.TrimSpace(raw)
+	if string(raw) == "null" {
+		return history.NilValue()
+	}
+	var n int64
+	if json.Unmarshal(raw, &n) == nil {
+		return history.IntValue(n)
+	}
+	return history.RawValue(raw)
+}
+
+// showValue writes a value for people.
+func showValue(v history.Value) string {
+	switch v.Kind() {
+	case history.Int:
+		n, _ := v.Int()
+		return fmt.Sprint(n)
+	case history.List:
+		return fmt.Sprint(v.List())
+	case history.Raw:
+		var compact bytes.Buffer
+		if json.Compact(&compact, v.Raw()) == nil {
+			return compact.String()
+		}
+		return string(v.Raw())
+	case history.Nil:
+		return "not found"
+	}
+	return "nothing"
+}

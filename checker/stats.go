@@ -1,0 +1,240 @@
+package checker
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/refute-lab/refute/harness/history"
+)
+
+// stats counts the client operations of the history.
+func stats(t *timeline) Stats {
+	s := Stats{ByF: map[string]int{}, OkByF: map[string]int{}, Keys: len(t.keys)}
+	main := t.mainPhase()
+	s.Seconds = seconds(main.end - main.start)
+	var latencies []int64
+	for i := range t.operations {
+		o := &t.operations[i]
+		if !isClient(o) {
+			continue
+		}
+		s.Operations++
+		s.ByF[o.F]++
+		inMain := main.contains(o.Start)
+		if inMain {
+			s.Main++
+		}
+		switch o.Type {
+		case history.Ok:
+			s.Ok++
+			s.OkByF[o.F]++
+			if inMain {
+				latencies = append(latencies, o.End-o.Start)
+			}
+		case history.Fail:
+			s.Fail++
+		default:
+			s.Info++
+		}
+	}
+	if len(latencies) > 0 {
+		slices.Sort(latencies)
+		s.LatencyMillis = map[string]float64{}
+		for name, q := range map[string]float64{"p50": .5, "p95": .95, "p99": .99, "max": 1} {
+			s.LatencyMillis[name] = float64(quantile(latencies, q)) / 1e6
+		}
+	}
+	return s
+}
+
+func isClient(o *history.Operation) bool {
+	return o.Process != history.Nemesis && o.F != history.FDump
+}
+
+// mainPhase is the main phase, or the whole history where it has none. Of a
+// history that was cut off it lasts to the end.
+func (t *timeline) mainPhase() span {
+	main := t.phases[history.PhaseMain]
+	if !main.ok {
+		return span{start: 0, end: t.last, ok: true}
+	}
+	main.end = min(main.end, t.last)
+	return main
+}
+
+// quantile is the least element that at least the fraction q of the sorted elements do not exceed.
+func quantile(sorted []int64, q float64) int64 {
+	i := int(q * float64(len(sorted)))
+	if float64(i) == q*float64(len(sorted)) {
+		i--
+	}
+	return sorted[min(max(i, 0), len(sorted)-1)]
+}
+
+func seconds(nanoseconds int64) float64 { return float64(nanoseconds) / 1e9 }
+
+// validity lists why the run cannot be judged, and warnings. A history
+// without the phases of a run (one recorded elsewhere) is not judged as a run.
+func validity(t *timeline, s Stats, o Options) (reasons, warnings []string) {
+	if !t.isRun() {
+		return nil, []string{"The history has no phases of a run: its traffic and faults were not judged."}
+	}
+	cut := t.cut()
+	if cut {
+		warnings = append(warnings, "The history was cut off before every fault was healed.")
+	}
+	reasons = append(reasons, traffic(t, o)...)
+	for i := range t.faults {
+		f := &t.faults[i]
+		switch {
+		case f.Verified:
+		case !f.Fault.Verified:
+			note := fmt.Sprintf("fault %s (%s) was not verified: nobody saw that it took effect", f.ID, f.describe())
+			if cut && !injected(t, f.ID) {
+				warnings = append(warnings, capital(note)+".")
+			} else {
+				reasons = append(reasons, note)
+			}
+		case cut:
+			warnings = append(warnings, fmt.Sprintf("Fault %s (%s) was in force when the history was cut off.", f.ID, f.describe()))
+		default:
+			reasons = append(reasons, fmt.Sprintf("fault %s (%s) was never seen to be healed", f.ID, f.describe()))
+		}
+	}
+	return append(reasons, underFaults(t, o)...), warnings
+}
+
+func (f *FaultInterval) describe() string {
+	text := f.Kind
+	if f.Shape != "" {
+		text += " " + f.Shape
+	}
+	if f.Description != "" {
+		text += ": " + f.Description
+	}
+	return text
+}
+
+// injected says whether the fault's injection completed.
+func injected(t *timeline, id string) bool {
+	return slices.ContainsFunc(t.operations, func(o history.Operation) bool {
+		return o.Process == history.Nemesis && o.F == history.FInject && o.Key == id && o.Completion >= 0
+	})
+}
+
+// traffic finds too few successes in the main phase, and kinds of operations without any.
+func traffic(t *timeline, o Options) (reasons []string) {
+	main := t.mainPhase()
+	attempts, oks := map[string]int{}, map[string]int{}
+	total := 0
+	for i := range t.operations {
+		op := &t.operations[i]
+		if !isClient(op) || !main.contains(op.Start) {
+			continue
+		}
+		attempts[op.F]++
+		if op.Type == history.Ok {
+			oks[op.F]++
+			total++
+		}
+	}
+	if least := cmp.Or(o.MinimumOk, DefaultMinimumOk); total < least {
+		reasons = append(reasons, fmt.Sprintf("only %s of the main phase succeeded, fewer than %d", plural(total, "operation"), least))
+	}
+	kinds := make([]string, 0, len(attempts))
+	for f := range attempts {
+		if oks[f] == 0 {
+			kinds = append(kinds, fmt.Sprintf("%s (%s)", f, plural(attempts[f], "attempt")))
+		}
+	}
+	slices.Sort(kinds)
+	if len(kinds) > 0 {
+		reasons = append(reasons, "no operation of these kinds succeeded in the main phase: "+strings.Join(kinds, ", "))
+	}
+	return reasons
+}
+
+// underFaults finds faults that no traffic met. What counts is attempts, not
+// successes: where every node is down there are none. An operation meets a
+// fault if it was under way at any time between the end of the injection and
+// the beginning of the heal, by the order of events. Half as many as there
+// are workers are asked for, five at the most: a worker that waits for a
+// paused node the whole time is one operation.
+func underFaults(t *timeline, o Options) (reasons []string) {
+	main := t.mainPhase()
+	least := cmp.Or(o.MinimumFault, DefaultMinimumFault)
+	need := min(5, (t.workers()+1)/2)
+	for k := range t.faults {
+		f := &t.faults[k]
+		start, end := max(f.Start, main.start), min(f.End, main.end)
+		if !f.Verified || end-start < least {
+			continue
+		}
+		from, to := t.faultEvents(f.ID)
+		met := 0
+		for i := range t.operations {
+			op := &t.operations[i]
+			if isClient(op) && op.Index < to && (op.Completion < 0 || op.Completion > from) {
+				met++
+			}
+		}
+		if met < need {
+			reasons = append(reasons, fmt.Sprintf("fault %s (%s) lasted %.1f s and only %s met it", f.ID, f.describe(), seconds(end-start), plural(met, "operation")))
+		}
+	}
+	return reasons
+}
+
+// faultEvents are the indexes of the events between which the fault was fully in force.
+func (t *timeline) faultEvents(id string) (from, to int64) {
+	to = history.Infinity
+	for i := range t.operations {
+		o := &t.operations[i]
+		if o.Process != history.Nemesis || o.Key != id {
+			continue
+		}
+		switch o.F {
+		case history.FInject:
+			from = o.Completion
+		case history.FHeal:
+			to = o.Index
+		}
+	}
+	return from, to
+}
+
+// workers is how many processes were active at one time at the most: a process
+// that is retired makes way for its successor.
+func (t *timeline) workers() int {
+	type life struct{ first, last int64 }
+	lives := map[history.Process]life{}
+	for i := range t.operations {
+		o := &t.operations[i]
+		if !isClient(o) {
+			continue
+		}
+		x, found := lives[o.Process]
+		if !found {
+			x.first = o.Index
+		}
+		x.last = max(x.last, o.Index, o.Completion)
+		lives[o.Process] = x
+	}
+	type edge struct {
+		at    int64
+		delta int
+	}
+	edges := make([]edge, 0, 2*len(lives))
+	for _, x := range lives {
+		edges = append(edges, edge{x.first, 1}, edge{x.last + 1, -1})
+	}
+	slices.SortFunc(edges, func(a, b edge) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.delta, b.delta)) })
+	most, now := 0, 0
+	for _, e := range edges {
+		now += e.delta
+		most = max(most, now)
+	}
+	return most
+}

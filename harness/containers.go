@@ -1,0 +1,64 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/refute-lab/refute/docker"
+	"github.com/refute-lab/refute/nemesis/agent/protocol"
+	"github.com/refute-lab/refute/target"
+)
+
+// containers is a Cluster of containers.
+type containers struct {
+	*docker.Cluster
+	system  target.System
+	crashes chan Crash
+}
+
+// newContainers makes the cluster's network and knows its addresses; no node is started yet.
+func newContainers(ctx context.Context, engine *docker.Engine, system target.System, o docker.Options) (*containers, error) {
+	cluster, err := engine.NewCluster(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	c := &containers{Cluster: cluster, system: system, crashes: make(chan Crash)}
+	go c.forward(o.Log)
+	return c, nil
+}
+
+// Start brings all nodes up side by side.
+func (c *containers) Start(ctx context.Context) error {
+	var peers []target.Peer
+	for _, node := range c.Nodes() {
+		peers = append(peers, target.Peer{Name: node, Address: c.Address(node)})
+	}
+	var specs []docker.Spec
+	for _, node := range c.Nodes() {
+		spec, err := c.system.Node(node, peers)
+		if err != nil {
+			return fmt.Errorf("node %s: %w", node, err)
+		}
+		specs = append(specs, docker.Spec{Node: node, Image: spec.Image, Program: spec.Program,
+			Entrypoint: spec.Entrypoint, Command: spec.Command, Environment: spec.Environment,
+			ClientPort: spec.ClientPort, DataDirectory: spec.DataDirectory})
+	}
+	return c.Cluster.Start(ctx, specs)
+}
+
+// Crashes tells of processes that ended although nobody had asked for it.
+func (c *containers) Crashes() <-chan Crash { return c.crashes }
+
+// forward sorts the agents' unasked messages: unexpected exits are crashes,
+// a lease that ran out is worth a line in the log.
+func (c *containers) forward(log func(string)) {
+	defer close(c.crashes)
+	for e := range c.Events() {
+		switch {
+		case e.Event.Event == protocol.EventExit && !e.Event.Expected:
+			c.crashes <- Crash{Node: e.Node, Status: e.Event.Status}
+		case e.Event.Event == protocol.EventLease:
+			log(fmt.Sprintf("%s: the lease of %s ran out before it was healed: the agent undid the fault by itself", e.Node, e.Event.Fault))
+		}
+	}
+}

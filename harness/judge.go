@@ -1,0 +1,192 @@
+package harness
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/refute-lab/refute/checker"
+	"github.com/refute-lab/refute/harness/history"
+	"github.com/refute-lab/refute/harness/plan"
+	"github.com/refute-lab/refute/results"
+)
+
+// FailureError says that the harness itself failed: neither the user's input
+// nor the system under test is at fault. The command ends with exit code 255.
+type FailureError struct{ Err error }
+
+// Error returns the message of the cause.
+func (e *FailureError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *FailureError) Unwrap() error { return e.Err }
+
+// ExitCode is the exit code of a verdict: 0 holds, 1 refuted, 2 unknown, 3 invalid.
+func ExitCode(v checker.Verdict) int {
+	switch v {
+	case checker.Holds:
+		return 0
+	case checker.Refuted:
+		return 1
+	case checker.Invalid:
+		return 3
+	}
+	return 2
+}
+
+// Outcome is a judged history.
+type Outcome struct {
+	// Run is what the forms of the report are drawn from.
+	Run *results.Run
+	// Report is what the checkers said.
+	Report checker.Report
+	// Warnings are about the history file: a torn last line, for instance.
+	Warnings []string
+	// expect lists the refutations that must happen ("refuted:CLAIM").
+	expect []string
+}
+
+// WriteText writes the verdict for people.
+func (o *Outcome) WriteText(w io.Writer, colours bool) {
+	_ = results.Summary(w, o.Run, results.TextOptions{Color: colours}) // stdout is gone: nobody to tell
+	for _, line := range o.unmet() {
+		fmt.Fprintln(w, line)
+	}
+}
+
+// WriteJSON writes the verdict as one JSON document, the same as results.json.
+func (o *Outcome) WriteJSON(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(o.Run.Document)
+}
+
+// ExitCode is that of the verdict. Where refutations were expected, it is 0
+// if exactly these claims were refuted and nothing else was amiss, and 1 if
+// one of them was not.
+func (o *Outcome) ExitCode() int {
+	if len(o.expect) == 0 {
+		return ExitCode(o.Report.Verdict)
+	}
+	if len(o.unmet()) > 0 {
+		return 1
+	}
+	rest := checker.Holds
+	if len(o.Report.Validity) > 0 {
+		rest = checker.Invalid
+	}
+	for _, c := range o.Report.Claims {
+		if !o.expects(c.Claim) {
+			rest = checker.Merge(rest, c.Verdict)
+		}
+	}
+	return ExitCode(rest)
+}
+
+func (o *Outcome) expects(claim string) bool {
+	for _, e := range o.expect {
+		if e == "refuted:"+claim {
+			return true
+		}
+	}
+	return false
+}
+
+// unmet says, a line each, which expected refutations did not happen.
+func (o *Outcome) unmet() []string {
+	var lines []string
+	for _, c := range o.Report.Claims {
+		if o.expects(c.Claim) && c.Verdict != checker.Refuted {
+			lines = append(lines, fmt.Sprintf("expected: %s is refuted; it is not: %s", c.Claim, c.Verdict))
+		}
+	}
+	return lines
+}
+
+// judge decides the claims from the history file alone. With no claims named
+// it decides all that the operations allow.
+func judge(ctx context.Context, file *history.File, claims []string, limits plan.Limits, progress func(string)) (checker.Report, []string, error) {
+	operations, summary, err := file.ReadAll(ctx)
+	if err != nil {
+		return checker.Report{}, nil, err
+	}
+	var warnings []string
+	for _, w := range summary.Warnings {
+		warnings = append(warnings, w.String())
+	}
+	if len(claims) == 0 {
+		for _, c := range checker.Claims() {
+			if applies, err := checker.Applies(c.Name, operations); err == nil && applies {
+				claims = append(claims, c.Name)
+			}
+		}
+	}
+	if len(claims) == 0 {
+		return checker.Report{}, warnings, errors.New("the history holds no operations that any checker understands: want reads and writes (or adds, or cas)")
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(limits.Check))
+	defer cancel()
+	report, err := checker.Check(ctx, operations, checker.Options{Claims: claims, Memory: limits.CheckMemory,
+		Evidence: file.Evidence().Lookup, Progress: progress})
+	return report, warnings, err
+}
+
+// CheckFile judges a recorded history: a run folder, a history.jsonl, a
+// Jepsen history.edn, gzipped or not, or "-" for stdin. Claims that are not
+// named are those of the plan beside the history, else all that its
+// operations can decide. Errors are *UsageError where the file is at fault.
+func CheckFile(ctx context.Context, path string, claims []string, timeout time.Duration) (*Outcome, error) {
+	limits := plan.Limits{Check: plan.Duration(timeout), CheckMemory: checkMemory}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		path = filepath.Join(path, "history.jsonl")
+	}
+	if claims != nil {
+		parsed, err := checker.ParseClaims(claims)
+		if err != nil {
+			return nil, &UsageError{err}
+		}
+		claims = parsed
+	}
+	run := &results.Run{}
+	if path != "-" {
+		p, err := planBeside(path)
+		if err != nil {
+			return nil, &UsageError{err}
+		}
+		if run.Plan = p; p != nil && claims == nil {
+			claims = p.Claims
+		}
+	}
+	file, err := history.Open(path)
+	if err != nil {
+		return nil, &UsageError{err}
+	}
+	defer file.Close()
+	report, warnings, err := judge(ctx, file, claims, limits, nil)
+	if err != nil {
+		return nil, &UsageError{err}
+	}
+	run.Document = results.NewDocument(report)
+	run.Document.HistorySHA256 = file.Summary().SHA256
+	if run.Plan != nil {
+		run.Document.PlanSHA256 = run.Plan.SHA256()
+	}
+	return &Outcome{Run: run, Report: report, Warnings: append(warnings, report.Warnings...)}, nil
+}
+
+// planBeside returns the plan.json in the history's folder, or nil where there is none.
+func planBeside(path string) (*plan.Plan, error) {
+	p, err := plan.Load(filepath.Join(filepath.Dir(path), "plan.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the plan beside the history: %w", err)
+	}
+	return p, nil
+}

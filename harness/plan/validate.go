@@ -1,0 +1,288 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/refute-lab/refute/harness/history"
+)
+
+const (
+	// MaxNodes is the largest number of nodes of a plan.
+	MaxNodes = 1000
+	// maxName is the longest name, in bytes: it becomes a part of file and container names.
+	maxName = 100
+)
+
+// InvalidError says what is wrong with a plan.
+type InvalidError struct {
+	// Field names the place as in the file, for instance "schedule[2].at".
+	Field string
+	// Cause says what stands there and what is wanted instead.
+	Cause string
+}
+
+// Error is one line: where, what and what is wanted.
+func (e *InvalidError) Error() string { return e.Field + ": " + e.Cause }
+
+func invalid(field, format string, args ...any) error {
+	return &InvalidError{Field: field, Cause: fmt.Sprintf(format, args...)}
+}
+
+// Validate says whether the plan makes sense by itself: its version, names,
+// numbers, and a schedule in order whose faults have different identifiers and
+// name existing nodes. It knows no target, workload, claim or kind of fault by
+// name: whether these exist is for the one who runs the plan to say. The error
+// is an *InvalidError or a *FormatVersionError.
+func (p *Plan) Validate() error {
+	if p.Format != Format {
+		return &FormatVersionError{Version: p.Format}
+	}
+	if p.Backend != "docker" && p.Backend != "sim" {
+		return invalid("backend", `%q: want "docker" or "sim"`, p.Backend)
+	}
+	for _, name := range []struct{ field, name string }{
+		{"name", p.Name}, {"target.name", p.Target.Name}, {"workload.name", p.Workload.Name},
+	} {
+		if err := checkName(name.field, name.name); err != nil {
+			return err
+		}
+	}
+	if p.Target.Nodes < 1 || p.Target.Nodes > MaxNodes {
+		return invalid("target.nodes", "%d: want 1 to %d", p.Target.Nodes, MaxNodes)
+	}
+	if p.Workload.Concurrency < 1 {
+		return invalid("workload.concurrency", "%d: want at least 1", p.Workload.Concurrency)
+	}
+	if r := p.Workload.Rate; !(r >= 0) || math.IsInf(r, 1) {
+		return invalid("workload.rate", "%v: want operations a second, or 0 for as many as possible", r)
+	}
+	if err := checkSettings("target.settings", p.Target.Settings); err != nil {
+		return err
+	}
+	if err := checkSettings("workload.settings", p.Workload.Settings); err != nil {
+		return err
+	}
+	if err := p.checkNames(); err != nil {
+		return err
+	}
+	if err := p.Limits.validate(); err != nil {
+		return err
+	}
+	return p.checkSchedule()
+}
+
+// checkNames checks the lists of names.
+func (p *Plan) checkNames() error {
+	if err := checkList("nemesis", p.Nemesis, checkName); err != nil {
+		return err
+	}
+	if err := checkList("claims", p.Claims, checkName); err != nil {
+		return err
+	}
+	return checkList("expect", p.Expect, func(field, text string) error {
+		verdict, claim, found := strings.Cut(text, ":")
+		if !found || checkName(field, verdict) != nil || checkName(field, claim) != nil {
+			return invalid(field, `%q: want VERDICT:CLAIM, for instance "refuted:linearizable"`, text)
+		}
+		return nil
+	})
+}
+
+func (l *Limits) validate() error {
+	for _, limit := range []struct {
+		field string
+		value Duration
+		least Duration
+	}{
+		{"limits.time", l.Time, 1}, {"limits.operation", l.Operation, 1},
+		{"limits.quiet", l.Quiet, 0}, {"limits.finals", l.Finals, 0}, {"limits.check", l.Check, 0},
+	} {
+		if limit.value < 0 {
+			return invalid(limit.field, "%s is negative", limit.value)
+		}
+		if limit.value < limit.least {
+			return invalid(limit.field, "%s: want a time above zero", limit.value)
+		}
+	}
+	if l.CheckMemory < 0 {
+		return invalid("limits.check_memory", "%d is negative: want bytes", l.CheckMemory)
+	}
+	return nil
+}
+
+func (p *Plan) checkSchedule() error {
+	ids := make(map[string]int, len(p.Schedule))
+	for i := range p.Schedule {
+		f := &p.Schedule[i]
+		at := "schedule[" + strconv.Itoa(i) + "]"
+		if err := checkName(at+".id", f.ID); err != nil {
+			return err
+		}
+		if first, twice := ids[f.ID]; twice {
+			return invalid(at+".id", "%q is the identifier of schedule[%d] too", f.ID, first)
+		}
+		ids[f.ID] = i
+		if err := f.validate(at, p.Target.Nodes); err != nil {
+			return err
+		}
+		if f.At > p.Limits.Time {
+			return invalid(at+".at", "%s is after the end of the main phase (limits.time is %s): the fault would never happen", f.At, p.Limits.Time)
+		}
+		if i > 0 && f.At < p.Schedule[i-1].At {
+			return invalid(at+".at", "%s is before %s of schedule[%d]: want the faults in the order of their start", f.At, p.Schedule[i-1].At, i-1)
+		}
+	}
+	return nil
+}
+
+func (f *Fault) validate(at string, nodes int) error {
+	if err := checkName(at+".kind", f.Kind); err != nil {
+		return err
+	}
+	if f.Shape != "" {
+		if err := checkName(at+".shape", f.Shape); err != nil {
+			return err
+		}
+	}
+	if f.At < 0 {
+		return invalid(at+".at", "%s is negative", f.At)
+	}
+	if f.Duration < 0 {
+		return invalid(at+".duration", "%s is negative", f.Duration)
+	}
+	if f.At > math.MaxInt64-f.Duration {
+		return invalid(at+".duration", "%s from %s on ends beyond what a duration can hold", f.Duration, f.At)
+	}
+	node := func(field, name string) error { return checkNode(field, name, nodes) }
+	if err := checkList(at+".targets", f.Targets, node); err != nil {
+		return err
+	}
+	cuts := make(map[history.Cut]bool, len(f.Cuts))
+	for i, cut := range f.Cuts {
+		field := at + ".cuts[" + strconv.Itoa(i) + "]"
+		if err := node(field+".from", cut.From); err != nil {
+			return err
+		}
+		if err := node(field+".to", cut.To); err != nil {
+			return err
+		}
+		if cut.From == cut.To {
+			return invalid(field, "a node can't be cut from itself (%s)", cut.From)
+		}
+		if cuts[cut] {
+			return invalid(field, "%s to %s stands twice", cut.From, cut.To)
+		}
+		cuts[cut] = true
+	}
+	return f.Clock.validate(at + ".clock")
+}
+
+func (c *Clock) validate(at string) error {
+	switch {
+	case c == nil:
+		return nil
+	case c.Period < 0:
+		return invalid(at+".period", "%s is negative", c.Period)
+	case c.Delta != 0 && c.Period == 0:
+		return invalid(at+".period", "0s: a delta needs a period above zero")
+	}
+	return nil
+}
+
+func checkSettings(field string, settings map[string]string) error {
+	names := make([]string, 0, len(settings))
+	for name := range settings {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if err := checkName(field, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkList checks each element of a list and that none stands twice.
+func checkList(field string, list []string, check func(field, text string) error) error {
+	seen := make(map[string]bool, len(list))
+	for i, text := range list {
+		at := field + "[" + strconv.Itoa(i) + "]"
+		if err := check(at, text); err != nil {
+			return err
+		}
+		if seen[text] {
+			return invalid(at, "%q stands twice", text)
+		}
+		seen[text] = true
+	}
+	return nil
+}
+
+// checkNode wants n1, n2, … up to the number of nodes.
+func checkNode(field, name string, nodes int) error {
+	digits, found := strings.CutPrefix(name, "n")
+	if n, err := strconv.Atoi(digits); !found || err != nil || n < 1 || n > nodes || digits != strconv.Itoa(n) {
+		return invalid(field, "no node is called %q: the nodes are n1 to n%d", name, nodes)
+	}
+	return nil
+}
+
+func checkName(field, name string) error {
+	switch {
+	case name == "":
+		return invalid(field, "the name is missing")
+	case len(name) > maxName:
+		return invalid(field, "the name is %d bytes long: want at most %d", len(name), maxName)
+	case name[0] == '.' || name[0] == '-':
+		return invalid(field, "%q begins with %q: want a letter, digit or underscore first", name, name[:1])
+	}
+	for _, c := range name {
+		if !isNameRune(c) {
+			return invalid(field, "%q holds %q: want letters, digits, dot, dash and underscore only", name, c)
+		}
+	}
+	return nil
+}
+
+func isNameRune(c rune) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '-' || c == '_'
+}
+
+// SanitizeName makes a valid name of any text: runs of other characters become
+// one dash, a first dot or dash and a last dash are dropped, and what is too
+// long is cut. It returns "run" if nothing is left. A valid name that does not
+// end with a dash stays as it is.
+func SanitizeName(text string) string {
+	var name strings.Builder
+	dash := false
+	for _, c := range text {
+		if !isNameRune(c) {
+			dash = true
+			continue
+		}
+		if dash {
+			name.WriteByte('-')
+			dash = false
+		}
+		name.WriteRune(c)
+	}
+	s := strings.TrimLeft(name.String(), ".-")
+	s = strings.TrimRight(s[:min(len(s), maxName)], "-")
+	if s == "" {
+		return "run"
+	}
+	return s
+}
+
+// SortFaults puts a schedule into its order: by At, then by ID, where f2 stands before f10.
+func SortFaults(faults []Fault) {
+	slices.SortStableFunc(faults, func(a, b Fault) int {
+		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(len(a.ID), len(b.ID)), strings.Compare(a.ID, b.ID))
+	})
+}

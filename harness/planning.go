@@ -1,0 +1,293 @@
+package harness
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/refute-lab/refute/checker"
+	"github.com/refute-lab/refute/harness/plan"
+	"github.com/refute-lab/refute/nemesis"
+	"github.com/refute-lab/refute/target"
+	"github.com/refute-lab/refute/workloads"
+)
+
+// UsageError is an error of the user's input: a flag, a setting, a plan file.
+// The command ends with exit code 254 on it.
+type UsageError struct{ Err error }
+
+// Error returns the message of the cause.
+func (e *UsageError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *UsageError) Unwrap() error { return e.Err }
+
+// Request is what the user asks for, before it is made into a plan. The zero
+// value of a field, or a nil list, stands for the default.
+type Request struct {
+	Name        string
+	Seed        uint64
+	Target      target.Target
+	Nodes       int
+	Workload    string
+	Concurrency int
+	// Rate is in operations a second, all clients together; 0 is unlimited,
+	// negative the workload's default.
+	Rate float64
+	// Nemesis are kinds of faults; nil is the default, empty is none.
+	Nemesis []string
+	// Settings are the target's and the workload's, told apart by their names.
+	Settings map[string]string
+	// Claims must hold; nil is what the target's configuration claims.
+	Claims    []string
+	Expect    []string
+	TimeLimit time.Duration
+	// OperationTimeout is the deadline of one client call.
+	OperationTimeout time.Duration
+}
+
+// DefaultNemesis are the kinds of faults of a run that names none.
+var DefaultNemesis = []string{nemesis.Partition, nemesis.Pause, nemesis.Kill, nemesis.Clock}
+
+// The defaults and bounds of a run.
+const (
+	DefaultTimeLimit        = 30 * time.Second
+	DefaultOperationTimeout = time.Second
+	DefaultConcurrency      = 10
+	DefaultNodes            = 5
+	shortestTime            = 5 * time.Second
+	longestTime             = 24 * time.Hour
+	mostNodes               = 25
+	quietTimeout            = 10 * time.Second
+	finalsTimeout           = 15 * time.Second
+	checkTimeout            = 60 * time.Second
+	checkMemory             = 4 << 30
+)
+
+// NewPlan makes the plan of a run on containers. Everything that is random
+// about the run is decided here or follows from the seed. Errors are
+// *UsageError; they name what is wrong and what would be right.
+func NewPlan(r Request) (*plan.Plan, target.System, error) {
+	p, system, err := newPlan(r)
+	if err != nil {
+		return nil, nil, &UsageError{err}
+	}
+	return p, system, nil
+}
+
+func newPlan(r Request) (*plan.Plan, target.System, error) {
+	if err := r.fill(); err != nil {
+		return nil, nil, err
+	}
+	workload, err := workloads.Lookup(r.Workload)
+	if err != nil {
+		return nil, nil, err
+	}
+	forTarget, forWorkload, err := shareSettings(r.Settings, r.Target, workload)
+	if err != nil {
+		return nil, nil, err
+	}
+	system, err := r.Target.Configure(r.Nodes, forTarget)
+	if err != nil {
+		return nil, nil, err
+	}
+	workloadSettings, err := workloads.Resolve(workload, forWorkload)
+	if err != nil {
+		return nil, nil, err
+	}
+	claims, err := chooseClaims(r.Claims, system, workload)
+	if err != nil {
+		return nil, nil, err
+	}
+	kinds, err := nemesis.ParseKinds(r.Nemesis)
+	if err != nil {
+		return nil, nil, err
+	}
+	nodes := plan.NodeNames(r.Nodes)
+	p := &plan.Plan{
+		Format:  plan.Format,
+		Name:    r.Name,
+		Seed:    r.Seed,
+		Backend: "docker",
+		Target:  plan.Target{Name: r.Target.Name(), Nodes: r.Nodes, Settings: system.Settings()},
+		Workload: plan.Workload{Name: workload.Name(), Concurrency: r.Concurrency, Rate: r.Rate,
+			Settings: workloadSettings},
+		Nemesis:  kinds,
+		Schedule: nemesis.Schedule(r.Seed, kinds, nodes, r.TimeLimit, nemesis.ScheduleOptions{}),
+		Claims:   claims,
+		Expect:   r.Expect,
+		Limits: plan.Limits{
+			Time: plan.Duration(r.TimeLimit), Operation: plan.Duration(r.OperationTimeout),
+			Quiet: plan.Duration(quietTimeout), Finals: plan.Duration(finalsTimeout),
+			Check: plan.Duration(checkTimeout), CheckMemory: checkMemory,
+		},
+	}
+	if p.Workload.Rate < 0 {
+		p.Workload.Rate = workload.DefaultRate()
+	}
+	if p.Name == "" {
+		p.Name = r.Target.Name() + "-" + workload.Name()
+	}
+	if err := checkExpectations(r.Expect, claims); err != nil {
+		return nil, nil, err
+	}
+	// The generator refuses workload settings that make no sense: find out before anything is started.
+	if _, err := workload.Main(workloadConfig(p)); err != nil {
+		return nil, nil, err
+	}
+	if err := p.Validate(); err != nil {
+		return nil, nil, err
+	}
+	return p, system, nil
+}
+
+func (r *Request) fill() error {
+	if r.Nodes == 0 {
+		r.Nodes = DefaultNodes
+	}
+	if r.Concurrency == 0 {
+		r.Concurrency = DefaultConcurrency
+	}
+	if r.TimeLimit == 0 {
+		r.TimeLimit = DefaultTimeLimit
+	}
+	if r.OperationTimeout == 0 {
+		r.OperationTimeout = DefaultOperationTimeout
+	}
+	if r.Workload == "" {
+		r.Workload = "register"
+	}
+	if r.Nemesis == nil {
+		r.Nemesis = DefaultNemesis
+	}
+	switch {
+	case r.Nodes < 1 || r.Nodes > mostNodes:
+		return fmt.Errorf("%d nodes: want 1…%d", r.Nodes, mostNodes)
+	case r.Concurrency < 1 || r.Concurrency > 1000:
+		return fmt.Errorf("a concurrency of %d: want 1…1000 clients", r.Concurrency)
+	case r.TimeLimit < shortestTime || r.TimeLimit > longestTime:
+		return fmt.Errorf("a time limit of %s: want %s…%s, or no fault has time to be injected, verified and healed", r.TimeLimit, shortestTime, longestTime)
+	case r.OperationTimeout < 10*time.Millisecond || r.OperationTimeout > time.Minute:
+		return fmt.Errorf("an operation timeout of %s: want 10ms…1m", r.OperationTimeout)
+	}
+	return nil
+}
+
+// shareSettings tells the target's settings from the workload's by their
+// names, of which no name belongs to both.
+func shareSettings(given map[string]string, t target.Target, w workloads.Workload) (forTarget, forWorkload map[string]string, err error) {
+	forTarget, forWorkload = map[string]string{}, map[string]string{}
+	ofWorkload := map[string]bool{}
+	for _, s := range w.Settings() {
+		ofWorkload[s.Name] = true
+	}
+	for name, value := range given {
+		if ofWorkload[name] {
+			forWorkload[name] = value
+		} else {
+			forTarget[name] = value // the target refuses what it does not know, by name
+		}
+	}
+	return forTarget, forWorkload, nil
+}
+
+// chooseClaims returns the claims to be checked: those asked for, or those of
+// the target's configuration, as far as the workload can decide them.
+func chooseClaims(asked []string, s target.System, w workloads.Workload) ([]string, error) {
+	decidable := map[string]bool{}
+	for _, c := range w.Claims() {
+		decidable[c] = true
+	}
+	if asked == nil {
+		var claims []string
+		for _, c := range s.Claims() {
+			if decidable[c] {
+				claims = append(claims, c)
+			}
+		}
+		if len(claims) == 0 {
+			return nil, fmt.Errorf("this configuration of the target claims nothing that the workload %s can decide: name the claims with --claims (%s)", w.Name(), strings.Join(w.Claims(), ", "))
+		}
+		return claims, nil
+	}
+	claims, err := checker.ParseClaims(asked)
+	if err != nil {
+		return nil, err
+	}
+	if len(claims) == 0 {
+		return nil, errors.New("no claim to check: --claims names none")
+	}
+	for _, c := range claims {
+		if !decidable[c] {
+			return nil, fmt.Errorf("the workload %s cannot decide the claim %s: it decides %s", w.Name(), c, strings.Join(w.Claims(), ", "))
+		}
+	}
+	return claims, nil
+}
+
+// checkExpectations wants each to be "refuted:CLAIM" with a claim that is checked.
+func checkExpectations(expect, claims []string) error {
+	sorted := append([]string(nil), claims...)
+	sort.Strings(sorted)
+	for _, e := range expect {
+		claim, ok := strings.CutPrefix(e, "refuted:")
+		if !ok {
+			return fmt.Errorf("--expect %q: want refuted:CLAIM", e)
+		}
+		if i := sort.SearchStrings(sorted, claim); i == len(sorted) || sorted[i] != claim {
+			return fmt.Errorf("--expect %q: %s is not among the claims that this run checks (%s)", e, claim, strings.Join(claims, ", "))
+		}
+	}
+	return nil
+}
+
+func workloadConfig(p *plan.Plan) workloads.Config {
+	return workloads.Config{Seed: p.Seed, Nodes: plan.NodeNames(p.Target.Nodes),
+		Concurrency: p.Workload.Concurrency, Settings: p.Workload.Settings}
+}
+
+// LoadPlan reads a plan file and configures its target. Errors are *UsageError.
+func LoadPlan(path string) (*plan.Plan, target.System, error) {
+	p, system, err := loadPlan(path)
+	if err != nil {
+		return nil, nil, &UsageError{fmt.Errorf("%s: %w", path, err)}
+	}
+	return p, system, nil
+}
+
+func loadPlan(path string) (*plan.Plan, target.System, error) {
+	p, err := plan.Load(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if p.Backend != "docker" {
+		return nil, nil, fmt.Errorf("the plan is for the backend %q, which is not built yet: this version runs on docker only", p.Backend)
+	}
+	under, err := target.Lookup(p.Target.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	system, err := under.Configure(p.Target.Nodes, p.Target.Settings)
+	if err != nil {
+		return nil, nil, err
+	}
+	workload, err := workloads.Lookup(p.Workload.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if p.Workload.Settings, err = workloads.Resolve(workload, p.Workload.Settings); err != nil {
+		return nil, nil, err
+	}
+	if _, err := workload.Main(workloadConfig(p)); err != nil {
+		return nil, nil, err
+	}
+	if p.Claims, err = chooseClaims(p.Claims, system, workload); err != nil {
+		return nil, nil, err
+	}
+	if err := checkExpectations(p.Expect, p.Claims); err != nil {
+		return nil, nil, err
+	}
+	return p, system, nemesis.Validate(p.Schedule, plan.NodeNames(p.Target.Nodes))
+}

@@ -1,0 +1,408 @@
+// Command refute tries to refute a database's consistency claims: it breaks a
+// cluster while clients use it, and decides from what they saw which claims
+// held. See README.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/refute-lab/refute/checker"
+	"github.com/refute-lab/refute/docker"
+	"github.com/refute-lab/refute/harness"
+	"github.com/refute-lab/refute/harness/plan"
+	"github.com/refute-lab/refute/nemesis"
+	"github.com/refute-lab/refute/target"
+	"github.com/refute-lab/refute/target/leaderless"
+	"github.com/refute-lab/refute/workloads"
+)
+
+// The exit codes, beside those of a verdict (harness.ExitCode).
+const (
+	exitUsage   = 254 // wrong usage or unusable input
+	exitFailure = 255 // the harness itself failed
+)
+
+func main() {
+	// The systems under test that this program knows.
+	if err := target.Add(leaderless.New()); err != nil {
+		fmt.Fprintf(os.Stderr, "refute: %v\n", err)
+		os.Exit(exitFailure)
+	}
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// verdictError carries an exit code out of a command that has said all there is to say.
+type verdictError struct{ code int }
+
+func (e verdictError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+
+// run is main with its surroundings as arguments; it returns the exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	root := newRoot(stdout, stderr)
+	root.SetArgs(args)
+	err := root.Execute()
+	if err == nil {
+		return 0
+	}
+	var verdict verdictError
+	if errors.As(err, &verdict) {
+		return verdict.code
+	}
+	fmt.Fprintf(stderr, "refute: %v\n", err)
+	var failure *harness.FailureError
+	if errors.As(err, &failure) {
+		return exitFailure
+	}
+	return exitUsage
+}
+
+func newRoot(stdout, stderr io.Writer) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "refute",
+		Short: "Breaks a database while clients use it, and says which of its consistency claims fell",
+		Long: `refute starts a cluster, drives concurrent clients, breaks things (partitions,
+pauses, kills, clock skew), records every operation, and decides from that
+history which consistency claims were refuted. A run never proves a claim.
+
+Exit codes: 0 every claim held, 1 a claim was refuted, 2 unknown, 3 the run is
+invalid, 254 wrong usage or unusable input, 255 the harness itself failed.`,
+		SilenceUsage: true, SilenceErrors: true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	// A bare `refute` shows its help; anything unknown is an error.
+	root.AddCommand(runCommand(stdout, stderr), checkCommand(stdout, stderr), doctorCommand(stdout), cleanCommand(stdout))
+	return root
+}
+
+// runFlags are the flags of `refute run`.
+type runFlags struct {
+	on, target, workload, name, out, planFile string
+	nemesis, claims, expect, set              []string
+	nodes, concurrency                        int
+	rate                                      float64
+	timeLimit, operationTimeout               time.Duration
+	seed                                      uint64
+	json, quiet                               bool
+}
+
+func runCommand(stdout, stderr io.Writer) *cobra.Command {
+	var f runFlags
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Runs a plan on a cluster, checks what was seen and prints the verdict",
+		Args:  noArguments,
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.on, "on", "auto", "where to run: auto or docker (sim is not built yet)")
+	flags.StringVar(&f.target, "target", "leaderless", "the system under test")
+	flags.StringVar(&f.workload, "workload", "register", "what the clients do: "+workloadNames())
+	flags.StringSliceVar(&f.nemesis, "nemesis", harness.DefaultNemesis, "kinds of faults, or none: "+kindNames())
+	flags.IntVar(&f.nodes, "nodes", harness.DefaultNodes, "number of nodes")
+	flags.IntVar(&f.concurrency, "concurrency", harness.DefaultConcurrency, "number of concurrent clients")
+	flags.Float64Var(&f.rate, "rate", -1, "operations a second, all clients together; 0 is as many as they can (default: the workload's)")
+	flags.DurationVar(&f.timeLimit, "time-limit", harness.DefaultTimeLimit, "length of the main phase")
+	flags.DurationVar(&f.operationTimeout, "operation-timeout", harness.DefaultOperationTimeout, "deadline of one client call")
+	flags.Uint64Var(&f.seed, "seed", 0, "decides the schedule and every generated operation (default: drawn and printed)")
+	flags.StringArrayVar(&f.set, "set", nil, "a setting of the target or the workload, KEY=VALUE; may be repeated")
+	flags.StringSliceVar(&f.claims, "claims", nil, "claims that must hold (default: what the target's configuration claims): "+claimNames())
+	flags.StringSliceVar(&f.expect, "expect", nil, "refuted:CLAIM: exit with 0 exactly if these claims are refuted")
+	flags.StringVar(&f.name, "name", "", "name of the run's folder (default: TARGET-WORKLOAD)")
+	flags.StringVar(&f.out, "out", filepath.Join("results", "runs"), "folder of the run folders")
+	flags.StringVar(&f.planFile, "plan", "", "run this plan.json; only --out, --json and --quiet go with it")
+	flags.BoolVar(&f.json, "json", false, "the verdict as one JSON document on stdout, everything else on stderr")
+	flags.BoolVar(&f.quiet, "quiet", false, "no progress, only the verdict")
+	c.SetHelpFunc(func(c *cobra.Command, _ []string) { runHelp(c) })
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		p, system, err := f.plan(c)
+		if err != nil {
+			return err
+		}
+		return f.execute(c.Context(), p, system, stdout, stderr)
+	}
+	return c
+}
+
+// plan makes the plan from the flags, or reads it from the file.
+func (f *runFlags) plan(c *cobra.Command) (*plan.Plan, target.System, error) {
+	if err := f.checkBackend(); err != nil {
+		return nil, nil, err
+	}
+	if f.planFile != "" {
+		for _, name := range []string{"target", "workload", "nemesis", "nodes", "concurrency", "rate", "time-limit", "operation-timeout", "seed", "set", "claims", "expect", "name"} {
+			if c.Flags().Changed(name) {
+				return nil, nil, fmt.Errorf("--%s does not go with --plan: the plan decides it; change the file instead", name)
+			}
+		}
+		return harness.LoadPlan(f.planFile)
+	}
+	if !c.Flags().Changed("seed") {
+		f.seed = rand.Uint64() >> 11 // short enough for JSON readers that know only 53-bit numbers
+	}
+	under, err := target.Lookup(f.target)
+	if err != nil {
+		return nil, nil, err
+	}
+	settings, err := parseSettings(f.set)
+	if err != nil {
+		return nil, nil, err
+	}
+	request := harness.Request{Name: f.name, Seed: f.seed, Target: under, Nodes: f.nodes, Workload: f.workload,
+		Concurrency: f.concurrency, Rate: f.rate, Nemesis: f.nemesis, Settings: settings, Expect: f.expect,
+		TimeLimit: f.timeLimit, OperationTimeout: f.operationTimeout}
+	if c.Flags().Changed("claims") {
+		request.Claims = f.claims
+	}
+	return harness.NewPlan(request)
+}
+
+func (f *runFlags) checkBackend() error {
+	switch f.on {
+	case "auto", "docker":
+		return nil
+	case "sim":
+		return errors.New("--on sim is not built yet: this version runs on containers only; use --on docker with a Docker engine")
+	}
+	return fmt.Errorf("--on %q: want auto, docker or sim", f.on)
+}
+
+func (f *runFlags) execute(ctx context.Context, p *plan.Plan, system target.System, stdout, stderr io.Writer) error {
+	ctx, interrupt, stop := signals(ctx)
+	defer stop()
+	progress := stdout
+	if f.json {
+		progress = stderr
+	}
+	terminal, width := terminalOf(progress)
+	if f.quiet {
+		progress = nil
+	}
+	outcome, err := harness.Perform(ctx, harness.Performance{Plan: p, System: system, Out: f.out,
+		Progress: progress, Terminal: terminal, Width: width, Interrupt: interrupt})
+	if err != nil {
+		return err
+	}
+	if f.json {
+		if err := outcome.WriteJSON(stdout); err != nil {
+			return &harness.FailureError{Err: err}
+		}
+	} else {
+		outcome.WriteText(stdout, terminal)
+	}
+	if code := outcome.ExitCode(); code != 0 {
+		return verdictError{code}
+	}
+	return nil
+}
+
+func checkCommand(stdout, stderr io.Writer) *cobra.Command {
+	var claims []string
+	var asJSON bool
+	var timeLimit time.Duration
+	c := &cobra.Command{
+		Use:   "check FILE…",
+		Short: "Checks recorded histories: ours (history.jsonl, a run folder) or Jepsen's (history.edn); - is stdin",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("check: name at least one history: a history.jsonl, a run folder, a Jepsen history.edn, or - for stdin")
+			}
+			return nil
+		},
+	}
+	c.Flags().StringSliceVar(&claims, "claims", nil, "claims to check (default: those of the plan.json beside the history, else all that its operations can decide): "+claimNames())
+	c.Flags().BoolVar(&asJSON, "json", false, "the verdict as one JSON document for each file on stdout, everything else on stderr")
+	c.Flags().DurationVar(&timeLimit, "check-timeout", 10*time.Minute, "longest time for one file; what is undecided then is unknown")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		ctx, _, stop := signals(c.Context())
+		defer stop()
+		terminal, _ := terminalOf(stdout)
+		worst := checker.Holds
+		for _, file := range args {
+			outcome, err := harness.CheckFile(ctx, file, claims, timeLimit)
+			if err != nil {
+				return err
+			}
+			for _, warning := range outcome.Warnings {
+				fmt.Fprintf(stderr, "refute: %s: %s\n", file, warning)
+			}
+			if asJSON {
+				if err := outcome.WriteJSON(stdout); err != nil {
+					return &harness.FailureError{Err: err}
+				}
+			} else {
+				if len(args) > 1 {
+					fmt.Fprintf(stdout, "%s\n", file)
+				}
+				outcome.WriteText(stdout, terminal)
+			}
+			worst = checker.Merge(worst, outcome.Report.Verdict)
+		}
+		if code := harness.ExitCode(worst); code != 0 {
+			return verdictError{code}
+		}
+		return nil
+	}
+	return c
+}
+
+func doctorCommand(stdout io.Writer) *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Says what this machine can do: Docker, kernel features, which faults are available",
+		Args:  noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			ctx, _, stop := signals(c.Context())
+			defer stop()
+			healthy, err := harness.Doctor(ctx, stdout)
+			if err != nil {
+				return err
+			}
+			if !healthy {
+				return verdictError{exitUsage}
+			}
+			return nil
+		},
+	}
+}
+
+func cleanCommand(stdout io.Writer) *cobra.Command {
+	var all bool
+	c := &cobra.Command{
+		Use:   "clean",
+		Short: "Removes what dead runs left behind: containers, networks, volumes",
+		Args:  noArguments,
+	}
+	c.Flags().BoolVar(&all, "all", false, "also end runs that are going on, and remove the images")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		ctx, _, stop := signals(c.Context())
+		defer stop()
+		return harness.Clean(ctx, docker.CleanOptions{All: all, Images: all}, stdout)
+	}
+	return c
+}
+
+// signals returns a context that ends at the second SIGINT or SIGTERM and a
+// channel that is closed at the first, so that a run can end in good order.
+func signals(parent context.Context) (context.Context, <-chan struct{}, func()) {
+	if parent == nil {
+		parent = context.Background()
+	}
+	ctx, cancel := context.WithCancel(parent)
+	interrupt := make(chan struct{})
+	caught := make(chan os.Signal, 2)
+	signal.Notify(caught, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		for first := true; ; first = false {
+			select {
+			case <-caught:
+				if !first {
+					cancel()
+					return
+				}
+				close(interrupt)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return ctx, interrupt, func() { signal.Stop(caught); cancel() }
+}
+
+func terminalOf(w io.Writer) (terminal bool, width int) {
+	file, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return false, 0
+	}
+	width, _, err := term.GetSize(int(file.Fd()))
+	return err == nil, width
+}
+
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s takes no arguments, and was given %q", c.Name(), strings.Join(args, " "))
+	}
+	return nil
+}
+
+func parseSettings(list []string) (map[string]string, error) {
+	settings := map[string]string{}
+	for _, item := range list {
+		key, value, ok := strings.Cut(item, "=")
+		if !ok || key == "" {
+			return nil, fmt.Errorf("--set %q: want KEY=VALUE, for instance --set w=3", item)
+		}
+		if _, twice := settings[key]; twice {
+			return nil, fmt.Errorf("--set %s is given twice", key)
+		}
+		settings[key] = value
+	}
+	return settings, nil
+}
+
+func workloadNames() string {
+	var names []string
+	for _, w := range workloads.All() {
+		names = append(names, w.Name())
+	}
+	return strings.Join(names, ", ")
+}
+
+func kindNames() string {
+	var names []string
+	for _, k := range nemesis.Kinds() {
+		names = append(names, k.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+func claimNames() string {
+	var names []string
+	for _, c := range checker.Claims() {
+		names = append(names, c.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// runHelp is the usual help, then what the names in it mean.
+func runHelp(c *cobra.Command) {
+	out := c.OutOrStdout()
+	fmt.Fprintf(out, "%s\n\nUsage:\n  refute run [flags]\n\nFlags:\n%s\nWorkloads:\n", c.Short, c.Flags().FlagUsagesWrapped(100))
+	for _, w := range workloads.All() {
+		fmt.Fprintf(out, "  %-14s %s\n", w.Name(), w.Describe())
+		printSettings(out, w.Settings())
+	}
+	fmt.Fprintln(out, "\nFaults:")
+	for _, k := range nemesis.Kinds() {
+		fmt.Fprintf(out, "  %-14s %s\n", k.Name, k.Help)
+	}
+	fmt.Fprintln(out, "\nClaims:")
+	for _, claim := range checker.Claims() {
+		fmt.Fprintf(out, "  %-16s %s\n", claim.Name, claim.Description)
+	}
+	for _, name := range target.Names() {
+		if t, err := target.Lookup(name); err == nil {
+			fmt.Fprintf(out, "\nSettings of the target %s (--set KEY=VALUE):\n", name)
+			printSettings(out, t.Describe())
+		}
+	}
+}
+
+func printSettings(out io.Writer, settings []target.Setting) {
+	for _, s := range settings {
+		fmt.Fprintf(out, "    %-20s %s [%s; default %s]\n", s.Name, s.Help, s.Values, s.Default)
+	}
+}

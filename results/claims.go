@@ -1,0 +1,83 @@
+package results
+
+import (
+	"strings"
+
+	"github.com/refute-lab/refute/checker"
+)
+
+// meaning says in one sentence, to someone new to the field, what a store
+// promises with the claim; empty for a claim that this version does not know.
+func meaning(claim string) string {
+	for _, c := range checker.Claims() {
+		if c.Name == claim {
+			return c.Description
+		}
+	}
+	return ""
+}
+
+// verdictWord is the verdict as shown to people.
+func verdictWord(v checker.Verdict) string {
+	switch v {
+	case checker.Refuted:
+		return "REFUTED"
+	case checker.Invalid:
+		return "INVALID"
+	}
+	return string(v)
+}
+
+// verdictMeaning explains the verdict of a run in one sentence.
+func verdictMeaning(d *Document) string {
+	counts := map[checker.Verdict]int{}
+	for _, c := range d.Claims {
+		counts[c.Verdict]++
+	}
+	switch d.Verdict {
+	case checker.Refuted:
+		text := "The history contradicts " + outOf(counts[checker.Refuted], len(d.Claims)) + "; a witness for each is below."
+		if n := counts[checker.Unknown]; n > 0 {
+			text += " " + outOf(n, len(d.Claims)) + " could not be decided."
+		}
+		return text
+	case checker.Invalid:
+		return "The run cannot be judged: " + count(len(d.Validity), "reason") + " below. No claim passed."
+	case checker.Unknown:
+		return capital(outOf(counts[checker.Unknown], len(d.Claims))) + " could not be decided; none was refuted."
+	}
+	return "No claim was refuted by this history. That is no proof: another run may refute it."
+}
+
+// validityMeaning says what an invalid run is still good for.
+func validityMeaning(d *Document) string {
+	if d.Verdict == checker.Refuted {
+		return "The refutations stand, for a witness needs no more than itself; but a claim that was not refuted was not put to the test as planned."
+	}
+	return "It cannot be judged: a claim that was not refuted was not put to the test as planned."
+}
+
+func outOf(n, of int) string {
+	if n == of && of == 1 {
+		return "the claim"
+	}
+	return thousands(n) + " of " + count(of, "claim")
+}
+
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// expectedRefutations are the claims that the plan says must be refuted.
+func expectedRefutations(expect []string) map[string]bool {
+	out := map[string]bool{}
+	for _, e := range expect {
+		if claim, ok := strings.CutPrefix(e, "refuted:"); ok {
+			out[claim] = true
+		}
+	}
+	return out
+}

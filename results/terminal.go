@@ -1,0 +1,237 @@
+package results
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/refute-lab/refute/checker"
+)
+
+// TextOptions say how Summary writes.
+type TextOptions struct {
+	// Color asks for ANSI colours. The text says the same without them.
+	Color bool
+	// Width is the longest line, in columns; 0 and everything above is 100.
+	Width int
+}
+
+// summaryWidth is the widest line that still fits terminals and CI logs.
+const summaryWidth = 100
+
+// Summary writes the last lines of a run: each claim with its verdict, then
+// for each refuted one what was seen, why, and by which operations; why an
+// undecided one is undecided; what makes the run invalid; where the report is.
+// Paths stand on lines of their own and are never
+// broken; a long command is continued as a shell allows.
+func Summary(w io.Writer, run *Run, options TextOptions) error {
+	width := options.Width
+	if width <= 0 || width > summaryWidth {
+		width = summaryWidth
+	}
+	t := &terminal{run: run, width: max(width, 40), color: options.Color}
+	t.validity()
+	t.claims()
+	for i, c := range run.Document.Claims {
+		t.claim(i, c)
+	}
+	t.faults()
+	t.verdict()
+	t.paths()
+	_, err := w.Write(t.out.Bytes())
+	return err
+}
+
+type terminal struct {
+	run   *Run
+	out   bytes.Buffer
+	width int
+	color bool
+}
+
+// The ANSI attributes of the verdicts, and of what is set back or forward.
+const (
+	ansiRed    = "\x1b[1;31m"
+	ansiGreen  = "\x1b[32m"
+	ansiYellow = "\x1b[33m"
+	ansiBold   = "\x1b[1m"
+	ansiReset  = "\x1b[0m"
+)
+
+func (t *terminal) paint(code, s string) string {
+	if !t.color || code == "" {
+		return s
+	}
+	return code + s + ansiReset
+}
+
+func verdictColor(v checker.Verdict) string {
+	switch v {
+	case checker.Refuted, checker.Invalid:
+		return ansiRed
+	case checker.Unknown:
+		return ansiYellow
+	}
+	return ansiGreen
+}
+
+func (t *terminal) line(s string) { t.out.WriteString(s + "\n") }
+
+func (t *terminal) paragraph(indent, s string) {
+	for _, line := range wrap(clip(s, 4000), t.width-len(indent)) {
+		t.line(indent + line)
+	}
+}
+
+func (t *terminal) list(items []string) {
+	for _, item := range items {
+		for i, line := range wrap(clip(item, 2000), t.width-4) {
+			lead := "    "
+			if i == 0 {
+				lead = "  - "
+			}
+			t.line(lead + line)
+		}
+	}
+}
+
+func (t *terminal) validity() {
+	d := t.run.Document
+	if len(d.Validity) > 0 {
+		t.line(t.paint(ansiRed, "This run is INVALID:"))
+		t.list(d.Validity)
+		t.paragraph("  ", validityMeaning(d))
+		t.line("")
+	}
+	if len(d.Warnings) > 0 {
+		t.line(t.paint(ansiYellow, "Take note:"))
+		t.list(d.Warnings)
+		t.line("")
+	}
+}
+
+func (t *terminal) claims() {
+	rows := [][]string{{"claim", "verdict", "violations", "checked in", "checked by"}}
+	for _, c := range t.run.Document.Claims {
+		found := "-"
+		if c.Verdict == checker.Refuted {
+			found = thousands(max(c.Found, len(c.Witnesses)))
+		}
+		rows = append(rows, []string{clip(c.Claim, 30), verdictWord(c.Verdict), found, seconds(c.Seconds), clip(c.Checker, 40)})
+	}
+	if len(rows) == 1 {
+		t.line("No claim was checked.")
+		return
+	}
+	for i, line := range table(rows, t.width) {
+		if i > 0 {
+			// Only the verdict's column may be painted: a claim's name can hold the same word.
+			word := rows[i][1]
+			at := len(line) - len(strings.TrimLeft(line[len(rows[i][0]):], " "))
+			line = line[:at] + strings.Replace(line[at:], word, t.paint(verdictColor(t.run.Document.Claims[i-1].Verdict), word), 1)
+		}
+		t.line(line)
+	}
+}
+
+// claim explains a claim that did not hold.
+func (t *terminal) claim(position int, c Claim) {
+	if c.Verdict == checker.Holds {
+		return
+	}
+	t.line("")
+	head := clip(c.Claim, 60) + ": " + verdictWord(c.Verdict)
+	if c.Verdict == checker.Refuted && t.run.expects(c.Claim) {
+		head += ", as expected"
+	}
+	t.line(t.paint(verdictColor(c.Verdict), head))
+	if text := meaning(c.Claim); text != "" {
+		t.paragraph("  ", "The claim: "+text)
+	}
+	lead := "Why: "
+	if c.Verdict == checker.Refuted {
+		lead = "Seen: "
+	}
+	t.paragraph("  ", lead+c.Explanation)
+	if len(c.Witnesses) == 0 {
+		return
+	}
+	detail := c.detail(0)
+	t.line("")
+	t.paragraph("  ", "Witness: "+witnessTitle(detail))
+	if detail.Explanation != c.Explanation {
+		t.paragraph("  ", detail.Explanation)
+	}
+	for _, line := range t.run.witnessLines(position, 0, t.width-4) {
+		t.line("    " + line)
+	}
+	for _, id := range detail.Faults {
+		if f, ok := t.run.Document.fault(id); ok {
+			t.paragraph("  ", "In force: "+f.describe()+", "+instant(f.Start)+" to "+f.ended()+", "+f.proof())
+		}
+	}
+	if n := max(c.Found, len(c.Witnesses)) - 1; n > 0 {
+		t.paragraph("  ", "and "+count(n, "more violation")+" of this claim, in the report.")
+	}
+}
+
+// expects says whether the plan wants the claim to be refuted.
+func (run *Run) expects(claim string) bool {
+	return run.Plan != nil && expectedRefutations(run.Plan.Expect)[claim]
+}
+
+func (t *terminal) faults() {
+	d := t.run.Document
+	verified := 0
+	for _, f := range d.Faults {
+		if f.Verified {
+			verified++
+		}
+	}
+	t.line("")
+	text := thousands(d.Stats.Operations) + " operations: " + thousands(d.Stats.Ok) + " ok, " + thousands(d.Stats.Info) +
+		" info (outcome unknown), " + thousands(d.Stats.Fail) + " fail; "
+	switch {
+	case len(d.Faults) == 0:
+		text += "no faults"
+	case verified == len(d.Faults):
+		text += count(len(d.Faults), "fault") + ", each verified"
+	default:
+		text += count(len(d.Faults), "fault") + ", of which " + thousands(len(d.Faults)-verified) + " NOT VERIFIED"
+	}
+	t.paragraph("", text+".")
+}
+
+func (t *terminal) verdict() {
+	d := t.run.Document
+	text := "Verdict: " + verdictWord(d.Verdict)
+	t.line(t.paint(verdictColor(d.Verdict), text))
+	if d.Verdict == checker.Holds {
+		t.paragraph("", verdictMeaning(d))
+	}
+}
+
+func (t *terminal) paths() {
+	if t.run.Folder == nil {
+		return
+	}
+	width := 0
+	rows := [][2]string{
+		{"report", t.run.Folder.Report()},
+		{"again", replayCommand(t.run.Folder)},
+		{"recheck", checkCommand(t.run.Folder, t.run.Document)},
+	}
+	for _, r := range rows {
+		width = max(width, utf8.RuneCountInString(r[0]))
+	}
+	for _, r := range rows {
+		lead := strings.Repeat(" ", width+2)
+		text := r[1]
+		if width+2+utf8.RuneCountInString(text) > t.width {
+			// A shell joins the lines again when they are pasted.
+			text = strings.ReplaceAll(text, " --", " \\\n"+lead+"  --")
+		}
+		t.line(t.paint(ansiBold, r[0]) + lead[len(r[0]):] + text)
+	}
+}

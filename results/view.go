@@ -1,0 +1,454 @@
+package results
+
+import (
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/refute-lab/refute/checker"
+	"github.com/refute-lab/refute/harness/history"
+)
+
+// view is what the template of report.html shows: texts and places, nothing
+// left to compute. Everything in it that came from outside is a plain string,
+// which html/template escapes; the trusted types hold embedded assets only.
+type view struct {
+	Name, Timestamp          string
+	Verdict                  checker.Verdict
+	Word, VerdictMeaning     string
+	ValidityMeaning          string
+	Facts                    []fact
+	Validity, Warnings, Cuts []string
+	Claims                   []claimView
+
+	LatencyLabel, LatencyCaption, RateLabel, BucketWidth string
+	HasTrouble                                           bool
+	Buckets                                              []bucketView
+
+	FaultSummary string
+	Faults       []faultView
+	Crashes      []pictureTick
+	Traffic      []fact
+	ByF          []trafficView
+
+	Command, Replay, Recheck, Plan     string
+	PlanSHA256, HistorySHA256, Version string
+	HasPictures                        bool
+
+	Data          *chartData
+	CSS, UPlotCSS template.CSS
+	JS, UPlotJS   template.JS
+}
+
+type fact struct{ Name, Value string }
+
+type claimView struct {
+	Anchor, Name, Word, Found, Checker, Took string
+	Verdict                                  checker.Verdict
+	Expected                                 bool
+	Meaning, Explanation, Classes, More      string
+	Witnesses                                []witnessView
+}
+
+type witnessView struct {
+	Number             int
+	Title, Explanation string
+	Faults             []chip
+	Picture            *picture
+	Operations         []operationView
+	Indexes            string
+	Porcupine          string
+}
+
+type chip struct{ Class, Text string }
+
+type operationView struct {
+	Number                              int
+	Index                               int64
+	Process                             history.Process
+	What, Node, Class, Error            string
+	Start, End, Took                    string
+	Elements                            string
+	Coordinator, Needed, Version, Hints string
+	Phases                              string
+	Replicas                            []replicaView
+}
+
+type replicaView struct {
+	Counted bool
+	Text    string
+}
+
+type faultView struct {
+	ID, What, Description, Start, End, Evidence string
+	Verified                                    bool
+}
+
+type trafficView struct{ F, Invoked, Ok, Share string }
+
+type bucketView struct{ From, Ok, Info, Fail, P50, P95, P99, Max string }
+
+// viewer makes a view.
+type viewer struct {
+	run       *Run
+	level     detail
+	visualize Visualize
+	view      *view
+	number    int  // of the last witness
+	pictures  int  // bytes of Porcupine's pictures so far
+	dropped   int  // pictures left out
+	explained bool // a timeline has had its legend
+}
+
+func newView(run *Run, visualize Visualize, level detail) *view {
+	d := run.Document
+	v := &viewer{run: run, level: level, visualize: visualize, view: &view{
+		Name: clip(run.name(), 100), Verdict: d.Verdict, Word: verdictWord(d.Verdict), VerdictMeaning: verdictMeaning(d), ValidityMeaning: validityMeaning(d),
+		Command: clip(d.Command, 4000), PlanSHA256: clip(d.PlanSHA256, 64), HistorySHA256: clip(d.HistorySHA256, 64), Version: clip(d.Version, 100),
+		CSS: template.CSS(asset("report.css")), UPlotCSS: template.CSS(asset("uplot/uPlot.min.css")),
+		JS:      template.JS(asset("report.js")),
+		UPlotJS: template.JS("/*!\nuPlot\n" + asset("uplot/LICENSE") + "*/\n" + asset("uplot/uPlot.iife.min.js")),
+	}}
+	if run.Folder != nil {
+		v.view.Timestamp = clip(run.Folder.Timestamp, 60)
+		v.view.Replay, v.view.Recheck = replayCommand(run.Folder), checkCommand(run.Folder, d)
+	}
+	v.view.Validity = v.lines(d.Validity, "reasons why the run is invalid")
+	warnings := d.Warnings
+	if run.Scan != nil && run.Scan.Warning != "" {
+		warnings = append(slices.Clone(warnings), run.Scan.Warning)
+	}
+	v.view.Warnings = v.lines(warnings, "warnings")
+	v.facts()
+	for i, c := range d.Claims {
+		if i == level.lists {
+			v.cut("%s", plural(len(d.Claims)-i, "claim", "claims"))
+			break
+		}
+		v.view.Claims = append(v.view.Claims, v.claim(i, c))
+	}
+	v.faults()
+	v.traffic()
+	v.plan()
+	v.charts()
+	v.leftOut()
+	return v.view
+}
+
+func (v *viewer) cut(format string, arguments ...any) {
+	v.view.Cuts = append(v.view.Cuts, fmt.Sprintf(format, arguments...))
+}
+
+func (v *viewer) lines(list []string, what string) []string {
+	var out []string
+	for i, s := range list {
+		if i == v.level.lists {
+			v.cut("%s %s", thousands(len(list)-i), what)
+			break
+		}
+		out = append(out, clip(s, v.level.text))
+	}
+	return out
+}
+
+// leftOut says what the page does not show.
+func (v *viewer) leftOut() {
+	if v.dropped > 0 {
+		v.cut("Porcupine's pictures of %s", plural(v.dropped, "witness", "witnesses"))
+	}
+	if s := v.run.Scan; s != nil {
+		if s.Undrawn > 0 {
+			v.cut("the operations of %s (only their indexes are here)", plural(s.Undrawn, "witness", "witnesses"))
+		}
+		if s.Truncated > 0 {
+			v.cut("%s around or in witnesses", count(s.Truncated, "operation"))
+		}
+		if len(s.Crashes) == crashesMost {
+			v.cut("crashes of nodes after the first %d", crashesMost)
+		}
+	}
+	if !v.level.around {
+		v.cut("the operations around the witnesses")
+	}
+}
+
+func (v *viewer) facts() {
+	add := func(name, value string) {
+		if value != "" {
+			v.view.Facts = append(v.view.Facts, fact{name, clip(value, 200)})
+		}
+	}
+	if p := v.run.Plan; p != nil {
+		add("target", p.Target.Name)
+		add("nodes", fmt.Sprint(p.Target.Nodes))
+		add("workload", p.Workload.Name)
+		add("clients", fmt.Sprint(p.Workload.Concurrency))
+		nemesis := strings.Join(p.Nemesis, ", ")
+		if nemesis == "" {
+			nemesis = "none"
+		}
+		add("nemesis", nemesis)
+		add("on", p.Backend)
+		add("seed", fmt.Sprint(p.Seed))
+	}
+	add("operations", thousands(v.run.Document.Stats.Operations))
+	if s := v.run.Document.Stats.Seconds; s > 0 {
+		add("main phase", fmt.Sprintf("%.1f s", s))
+	}
+}
+
+func (v *viewer) claim(position int, c Claim) claimView {
+	out := claimView{
+		Anchor: fmt.Sprintf("claim-%d", position+1), Name: clip(c.Claim, 100), Word: verdictWord(c.Verdict), Found: "–",
+		Checker: clip(c.Checker, 100), Took: seconds(c.Seconds), Verdict: c.Verdict,
+		Expected: c.Verdict == checker.Refuted && v.run.expects(c.Claim),
+		Meaning:  meaning(c.Claim), Explanation: clip(c.Explanation, v.level.text),
+	}
+	if c.Verdict == checker.Refuted {
+		out.Found = thousands(max(c.Found, len(c.Witnesses)))
+	}
+	var classes []string
+	for _, class := range slices.Sorted(maps.Keys(c.Classes)) {
+		classes = append(classes, clip(class, 60)+" "+thousands(c.Classes[class]))
+	}
+	if len(classes) > v.level.lists {
+		classes = append(classes[:v.level.lists], "…")
+	}
+	out.Classes = strings.Join(classes, ", ")
+	for i := range c.Witnesses {
+		if i == v.level.witnesses {
+			break
+		}
+		out.Witnesses = append(out.Witnesses, v.witness(position, i, c))
+	}
+	if more := max(c.Found, len(c.Witnesses)) - len(out.Witnesses); more > 0 && c.Verdict == checker.Refuted {
+		out.More = plural(more, "more violation was found that is", "more violations were found that are") + " not shown here."
+		if left := len(c.Witnesses) - len(out.Witnesses); left > 0 {
+			out.More += " " + plural(left, "witness", "witnesses") + " of them: see " + DocumentFile + "."
+		}
+	}
+	return out
+}
+
+func (v *viewer) witness(position, i int, c Claim) witnessView {
+	v.number++
+	info := c.detail(i)
+	out := witnessView{Number: v.number, Title: witnessTitle(info)}
+	if info.Explanation != c.Explanation {
+		out.Explanation = clip(info.Explanation, v.level.text)
+	}
+	for _, id := range info.Faults {
+		if f, ok := v.run.Document.fault(id); ok && len(out.Faults) < 20 {
+			out.Faults = append(out.Faults, chip{f.class(), f.describe() + " · " + instant(f.Start) + " to " + f.ended() + " · " + f.proof()})
+		}
+	}
+	scene := v.run.Scan.Scene(position, i)
+	if scene == nil || len(scene.Witness) == 0 {
+		out.Indexes = "Operations " + clip(strings.Trim(fmt.Sprint(c.Witnesses[i]), "[]"), 400) + " of the history."
+		return out
+	}
+	if n := len(scene.Missing); n > 0 {
+		out.Indexes = fmt.Sprintf("The history has no operation %s.", clip(strings.Trim(fmt.Sprint(scene.Missing), "[]"), 400))
+	}
+	out.Picture = scene.draw(v.run.Document.Faults, v.run.Scan.Crashes, v.level.around)
+	if out.Picture != nil && !v.explained {
+		out.Picture.Legend, v.explained = true, true
+	}
+	for n, m := range scene.Witness {
+		out.Operations = append(out.Operations, newOperationView(n+1, m))
+	}
+	out.Porcupine = v.porcupine(scene)
+	v.view.HasPictures = v.view.HasPictures || out.Porcupine != ""
+	return out
+}
+
+// porcupine returns Porcupine's page of the witness, or nothing where there
+// is none or no room for it.
+func (v *viewer) porcupine(scene *Scene) string {
+	if v.visualize == nil {
+		return ""
+	}
+	if !v.level.pictures {
+		v.dropped++
+		return ""
+	}
+	operations := make([]history.Operation, 0, len(scene.Witness))
+	for _, m := range scene.Witness {
+		operations = append(operations, *m.operation)
+	}
+	content, err := v.visualize(operations, v.intervals(scene)...)
+	if err != nil {
+		return "" // not every claim's witness can be drawn by a checker of linearizability
+	}
+	text := string(content)
+	size := len(template.HTMLEscapeString(text))
+	if v.pictures+size > picturesMost {
+		v.dropped++
+		return ""
+	}
+	v.pictures += size
+	return text
+}
+
+// intervals are the faults of the scene's time in the checkers' form.
+func (v *viewer) intervals(scene *Scene) []checker.FaultInterval {
+	first, last := scene.Witness[0].Start, int64(0)
+	for _, m := range scene.Witness {
+		last = max(last, m.Start, m.Finish)
+	}
+	var out []checker.FaultInterval
+	for _, f := range overlapping(v.run.Document.Faults, first, last) {
+		kind, shape, _ := strings.Cut(f.Fault, " ")
+		interval := checker.FaultInterval{
+			Fault: history.Fault{ID: f.ID, Kind: kind, Shape: shape, Description: f.Description, Targets: f.Targets, Evidence: f.Evidence},
+			Start: f.Start, End: last + 1, Verified: f.Verified,
+		}
+		if f.End != nil {
+			interval.End = *f.End
+		}
+		out = append(out, interval)
+	}
+	return out
+}
+
+func newOperationView(number int, m *Moment) operationView {
+	out := operationView{
+		Number: number, Index: m.Index, Process: m.Process, What: m.sentence(), Node: m.Node, Class: m.Type.String(),
+		Error: m.Error, Start: instant(m.Start), End: m.ending(),
+	}
+	if m.Finish >= 0 {
+		out.Took = "after " + span(m.Finish-m.Start)
+	}
+	e := m.Evidence
+	if e == nil {
+		return out
+	}
+	out.Coordinator, out.Version = clip(e.Coordinator, 60), clip(e.Version, 80)
+	if e.Required > 0 {
+		out.Needed = plural(e.Required, "answer needed", "answers needed")
+	}
+	out.Phases = clip(strings.Join(e.Phases, ", "), 100)
+	if len(e.Hints) > 0 {
+		out.Hints = "hints written for " + clip(strings.Join(e.Hints, ", "), 100)
+	}
+	for i, r := range e.Replicas {
+		if i == 20 {
+			out.Replicas = append(out.Replicas, replicaView{Text: count(len(e.Replicas)-i, "more replica")})
+			break
+		}
+		out.Replicas = append(out.Replicas, newReplicaView(r, m.F == history.FRead))
+	}
+	return out
+}
+
+func newReplicaView(r history.ReplicaEvidence, read bool) replicaView {
+	text := clip(r.Node, 40)
+	if r.HintFor != "" {
+		text += " (for " + clip(r.HintFor, 40) + ")"
+	}
+	switch {
+	case r.Counted:
+		text += ": ✓ counted"
+	case r.Answered:
+		text += ": answered, not counted"
+	default:
+		text += ": – no answer in time"
+	}
+	switch {
+	case r.Version != "":
+		text += ", had " + clip(r.Version, 60)
+	case r.Answered && read:
+		text += ", had nothing"
+	}
+	return replicaView{r.Counted, text}
+}
+
+func (v *viewer) faults() {
+	all := v.run.Document.Faults
+	verified := 0
+	for i, f := range all {
+		if f.Verified {
+			verified++
+		}
+		if i >= v.level.faults {
+			continue
+		}
+		v.view.Faults = append(v.view.Faults, faultView{
+			ID: clip(f.ID, 40), What: clip(f.Fault, 80), Description: clip(f.Description, 300),
+			Start: instant(f.Start), End: f.ended(), Evidence: clip(f.Evidence, 600), Verified: f.Verified,
+		})
+	}
+	if n := len(all) - len(v.view.Faults); n > 0 {
+		v.cut("%s of the table", plural(n, "fault", "faults"))
+	}
+	v.view.FaultSummary = fmt.Sprintf("%s, of which %d verified: a fault is verified when both its effect and its end were observed, not merely asked for.",
+		capital(count(len(all), "fault")), verified)
+	if v.run.Scan == nil {
+		return
+	}
+	for i, c := range v.run.Scan.Crashes {
+		if i == v.level.lists {
+			break
+		}
+		v.view.Crashes = append(v.view.Crashes, pictureTick{Text: instant(c.Time) + ": " + c.Node + ": " + c.Error})
+	}
+}
+
+func (v *viewer) traffic() {
+	s := v.run.Document.Stats
+	add := func(name, value string) { v.view.Traffic = append(v.view.Traffic, fact{name, value}) }
+	add("operations", thousands(s.Operations))
+	if s.Seconds > 0 {
+		operations := s.Operations
+		if s.Main > 0 {
+			operations = s.Main
+		}
+		add("a second, main phase", thousands(int(float64(operations)/s.Seconds+0.5)))
+	}
+	add("ok", thousands(s.Ok))
+	add("info (unknown)", thousands(s.Info))
+	add("fail", thousands(s.Fail))
+	add("keys", thousands(s.Keys))
+	names := slices.Collect(maps.Keys(s.LatencyMillis))
+	order := []string{"p50", "p95", "p99", "max"}
+	for _, name := range order {
+		if slices.Contains(names, name) {
+			add("latency "+name, span(int64(s.LatencyMillis[name]*1e6)))
+		}
+	}
+	fs := slices.Sorted(maps.Keys(s.ByF))
+	for i, f := range fs {
+		if i == v.level.lists {
+			v.cut("%s of the traffic's table", plural(len(fs)-i, "row", "rows"))
+			break
+		}
+		share := "–"
+		if s.ByF[f] > 0 {
+			share = fmt.Sprintf("%.1f %%", 100*float64(s.OkByF[f])/float64(s.ByF[f]))
+		}
+		v.view.ByF = append(v.view.ByF, trafficView{clip(f, 60), thousands(s.ByF[f]), thousands(s.OkByF[f]), share})
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.run.Document.Staleness)) {
+		if len(v.view.Traffic) < v.level.lists {
+			add("staleness "+clip(name, 60), fmt.Sprintf("%.4g", v.run.Document.Staleness[name]))
+		}
+	}
+}
+
+func (v *viewer) plan() {
+	if v.run.Plan == nil || v.level.plan == 0 {
+		return
+	}
+	text, err := json.MarshalIndent(v.run.Plan, "", "  ")
+	if err != nil {
+		return // a plan that was read from JSON can be written as JSON
+	}
+	if len(text) > v.level.plan {
+		v.cut("the end of the plan: see %s", PlanFile)
+		text = append(text[:v.level.plan:v.level.plan], "\n…"...)
+	}
+	v.view.Plan = strings.ToValidUTF8(string(text), "")
+}

@@ -1,0 +1,332 @@
+package core
+
+import "fmt"
+
+// The codes of replies that are not StatusOK.
+const (
+	// CodeBadRequest: the request can never be carried out as it is. Definite.
+	CodeBadRequest = "bad-request"
+	// CodeUnavailable: too few replicas are believed to be up; nothing was sent. Definite.
+	CodeUnavailable = "unavailable"
+	// CodeOverloaded: too many requests are open; nothing was sent. Definite.
+	CodeOverloaded = "overloaded"
+	// CodeExhausted: there is no greater timestamp or sequence number left; nothing was written. Definite.
+	CodeExhausted = "exhausted"
+	// CodeTimeout: the quorum was not reached in time. Indeterminate for a
+	// write whose messages were sent, definite for everything else.
+	CodeTimeout = "timeout"
+)
+
+// maxOpen bounds the memory of open requests, answered ones that still wait for
+// their last replicas included.
+const maxOpen = 1 << 16
+
+// A coordinator carries the requests of clients out for them: any node does,
+// for any key, whether or not it is one of the key's replicas (Dynamo §4.5,
+// the variant with a generic load balancer). An operation goes through phases;
+// each asks the home replicas for something and ends when enough have answered:
+//
+//	get            read → [repair | write-back] → reply → [late answers → async repair]
+//	put, delete    [fetch] → write → reply → [late acknowledgements → hints]
+//
+// Strict quorums: only home replicas count. With sloppy=on their stand-ins do
+// too; a home replica and its stand-in then count once.
+//
+// What an error means. Nothing has been stored before the first write message
+// is sent, so every failure up to there is definite: a bad request, too few
+// replicas up, a fetch that was not answered. Afterwards the write may be on
+// some replica's disk, and read repair or a hint may spread it at any later
+// time, so a timeout is indeterminate. A get that fails has no effect of its
+// own (a write-back only spreads a write that happened anyhow): definite.
+type coordinator struct {
+	open       map[uint64]*operation
+	free       []*operation
+	nextNumber uint64
+	// repairs counts the open operations in phaseAsyncRepair or waiting to enter it.
+	repairs int
+	// sequence numbers the versions of this incarnation, lastTime is the last clock reading used.
+	sequence uint32
+	lastTime int64
+}
+
+func (c *coordinator) init() { c.open = make(map[uint64]*operation) }
+
+type phase uint8
+
+const (
+	phaseRead        phase = iota + 1
+	phaseWriteBack         // ABD: until w replicas hold the value
+	phaseRepair            // blocking: until r replicas hold the value
+	phaseLateAnswers       // a get that was answered, asynchronous repair to come
+	phaseAsyncRepair       // a get that was answered, repairs are sent
+	phaseFetch
+	phaseWrite
+	phaseLateAcknowledgements // a put that was answered, hints to come
+)
+
+// operation is one request in progress.
+type operation struct {
+	number  uint64
+	request uint64 // the client's Request.ID
+	get     bool
+	replied bool
+	phase   phase
+	phases  []string // for the evidence
+	key     string
+	// cell is the newest that was read, or what is written.
+	cell    Cell
+	n, w, r int
+	order   []NodeID
+	// legs has the n home replicas, in order, then the stand-ins.
+	legs  []leg
+	hints []NodeID
+}
+
+// leg is one replica's part in an operation.
+type leg struct {
+	node NodeID
+	// home is the position in the preference list that the node answers for.
+	home  uint8
+	flags legFlags
+	// version is what it answered to a read or a fetch.
+	version Version
+}
+
+type legFlags uint8
+
+const (
+	legAnswered legFlags = 1 << iota // in the evidence's sense: to the read, else to the write, else to the fetch
+	legCounted
+	legHolds    // it durably holds the operation's cell or a newer one
+	legSent     // a write, write-back or repair was sent to it
+	legRepaired // it acknowledged a write-back or repair
+	legHinted   // a hint is kept for it
+	legStandIn
+)
+
+func (l *leg) is(f legFlags) bool { return l.flags&f != 0 }
+
+// quorum are the numbers that hold for one request.
+type quorum struct{ n, w, r int }
+
+// request starts an operation, or refuses it.
+func (n *Node) request(q *Request) {
+	quorum := n.quorum(q)
+	get := q.Kind == RequestGet
+	refuse := func(code, why string) {
+		required := quorum.w
+		if get {
+			required = quorum.r
+		}
+		n.out.Replies = append(n.out.Replies, Reply{
+			ID: q.ID, Status: StatusDefinite, Code: code, Message: why, Evidence: Evidence{Required: required},
+		})
+	}
+	if problem := n.problem(q, quorum); problem != "" {
+		refuse(CodeBadRequest, problem)
+		return
+	}
+	if len(n.coordinator.open) >= maxOpen {
+		refuse(CodeOverloaded, fmt.Sprintf("%d requests are open already: slow down", maxOpen))
+		return
+	}
+	order := n.ring.Order(q.Key)
+	need := n.needed(get, quorum)
+	if up := n.reachable(order, quorum.n); up < need {
+		refuse(CodeUnavailable, fmt.Sprintf("of %d replicas only %d are up as far as node %s can tell, %d are needed: nothing was sent",
+			quorum.n, up, n.settings.Nodes[n.id], need))
+		return
+	}
+	op := n.open(q, quorum, order)
+	switch {
+	case get:
+		n.startRead(op)
+	case n.settings.Fetches():
+		n.startFetch(op)
+	default:
+		n.startTimestampedWrite(op, q.Timestamp)
+	}
+}
+
+// quorum returns the request's n, w and r, the settings' where it has none.
+func (n *Node) quorum(q *Request) quorum {
+	choose := func(own, setting int) int {
+		if own == 0 {
+			return setting
+		}
+		return own
+	}
+	return quorum{choose(q.N, n.settings.N), choose(q.W, n.settings.W), choose(q.R, n.settings.R)}
+}
+
+// needed returns how many replicas must be up for the request to have a chance.
+func (n *Node) needed(get bool, q quorum) int {
+	switch {
+	case get && n.settings.Repair == RepairABD, !get && n.settings.Fetches():
+		return max(q.w, q.r)
+	case get:
+		return q.r
+	}
+	return q.w
+}
+
+// problem says in what way the request could never be carried out; empty: in none.
+func (n *Node) problem(q *Request, u quorum) string {
+	switch {
+	case q.Kind != RequestGet && q.Kind != RequestPut && q.Kind != RequestDelete:
+		return fmt.Sprintf("unknown kind of request %d", q.Kind)
+	case q.Key == "" || len(q.Key) > MaxKeyBytes:
+		return fmt.Sprintf("a key of %d bytes: keys have 1 to %d", len(q.Key), MaxKeyBytes)
+	case len(q.Value) > MaxValueBytes:
+		return fmt.Sprintf("a value of %d bytes: values have at most %d", len(q.Value), MaxValueBytes)
+	case u.n < 1 || u.w < 1 || u.r < 1:
+		return fmt.Sprintf("n=%d w=%d r=%d: each must be at least 1", u.n, u.w, u.r)
+	case u.n > len(n.settings.Nodes):
+		return fmt.Sprintf("n=%d > %d nodes: every replica needs a node of its own", u.n, len(n.settings.Nodes))
+	case q.Timestamp < 0:
+		return fmt.Sprintf("timestamp %d: timestamps are positive", q.Timestamp)
+	case q.Timestamp != 0 && (n.settings.Timestamps != TimestampsClient || q.Kind == RequestGet):
+		return "a timestamp: only writes may have one, and only with timestamps=client"
+	}
+	// Only the numbers that the request uses can make it impossible.
+	get := q.Kind == RequestGet
+	if !get && !n.settings.Fetches() {
+		u.r = 1
+	}
+	if get && n.settings.Repair != RepairABD {
+		u.w = 1
+	}
+	if err := checkQuorums(u.n, u.w, u.r); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// open makes the operation, its legs for the home replicas and its timers.
+func (n *Node) open(q *Request, u quorum, order []NodeID) *operation {
+	c := &n.coordinator
+	op := &operation{}
+	if k := len(c.free); k > 0 {
+		op = c.free[k-1]
+		c.free = c.free[:k-1]
+	}
+	c.nextNumber++
+	legs := op.legs[:0]
+	for home, node := range order[:u.n] {
+		legs = append(legs, leg{node: node, home: uint8(home)})
+	}
+	*op = operation{
+		number: c.nextNumber, request: q.ID, get: q.Kind == RequestGet, key: q.Key,
+		n: u.n, w: u.w, r: u.r, order: order, legs: legs,
+	}
+	if !op.get {
+		op.cell = Cell{Value: q.Value, Tombstone: q.Kind == RequestDelete}
+		if op.cell.Tombstone {
+			op.cell.Value = nil
+		}
+	}
+	c.open[op.number] = op
+	n.setTimer(timerRequest, op.number, n.settings.RequestTimeout)
+	return op
+}
+
+// close forgets the operation: whatever still arrives for it is ignored.
+func (n *Node) close(op *operation) {
+	c := &n.coordinator
+	delete(c.open, op.number)
+	if op.phase == phaseLateAnswers || op.phase == phaseAsyncRepair {
+		c.repairs--
+	}
+	legs := op.legs[:0]
+	*op = operation{legs: legs}
+	if len(c.free) < 4096 {
+		c.free = append(c.free, op)
+	}
+}
+
+// requestBits is how much of a request number on the wire counts the requests
+// of one incarnation; the rest are the low bits of the incarnation.
+const requestBits = 40
+
+func (n *Node) wireNumber(op *operation) uint64 {
+	return uint64(n.incarnation)<<requestBits | op.number&(1<<requestBits-1)
+}
+
+// find returns the operation that an answer belongs to and the leg it answers
+// for, or nil if the operation is over, was another incarnation's, or did not
+// ask that node.
+func (n *Node) find(m *Message) (*operation, *leg) {
+	if m.Request>>requestBits != uint64(n.incarnation)&(1<<(64-requestBits)-1) {
+		return nil, nil
+	}
+	op := n.coordinator.open[m.Request&(1<<requestBits-1)]
+	if op == nil || op.key != m.Key {
+		return nil, nil
+	}
+	for i := range op.legs {
+		if op.legs[i].node == m.From {
+			return op, &op.legs[i]
+		}
+	}
+	return nil, nil
+}
+
+// ask sends the request of one phase to one leg.
+func (n *Node) ask(op *operation, l *leg, kind MessageKind) {
+	m := Message{Kind: kind, To: l.node, Request: n.wireNumber(op), Key: op.key}
+	if kind == MessageWrite {
+		m.Cell = op.cell
+		l.flags |= legSent
+	}
+	if l.is(legStandIn) {
+		m.StandsIn, m.HintFor = true, op.order[l.home]
+	}
+	n.send(m)
+}
+
+// homeSet is a set of positions in the preference list.
+type homeSet [(MaxNodes + 63) / 64]uint64
+
+func (s *homeSet) add(home uint8)      { s[home/64] |= 1 << (home % 64) }
+func (s *homeSet) has(home uint8) bool { return s[home/64]&(1<<(home%64)) != 0 }
+
+// tally counts the home replicas for which some leg has the flag: a home
+// replica and its stand-ins count once.
+func (op *operation) tally(f legFlags) int {
+	count := 0
+	var seen homeSet
+	for i := range op.legs {
+		if l := &op.legs[i]; l.is(f) && !seen.has(l.home) {
+			seen.add(l.home)
+			count++
+		}
+	}
+	return count
+}
+
+// requestTimeout ends what an operation is waiting for.
+func (n *Node) requestTimeout(number uint64) {
+	op := n.coordinator.open[number]
+	if op == nil {
+		return
+	}
+	switch op.phase {
+	case phaseRead:
+		n.readTimeout(op, legAnswered, op.r, "answered the read")
+	case phaseWriteBack:
+		n.readTimeout(op, legHolds, op.w, "hold the value that was read")
+	case phaseRepair:
+		n.readTimeout(op, legHolds, op.r, "hold the value that was read")
+	case phaseLateAnswers:
+		n.startAsyncRepair(op)
+	case phaseAsyncRepair:
+		n.close(op)
+	case phaseFetch:
+		n.fetchTimeout(op)
+	case phaseWrite:
+		n.writeTimeout(op)
+	case phaseLateAcknowledgements:
+		n.hintMissing(op)
+		n.close(op)
+	}
+}

@@ -1,0 +1,69 @@
+package core
+
+// detector is the failure detector: every node sends every other a heartbeat
+// now and then and suspects those from which it has heard nothing, of any
+// kind, for suspect-after. It is wrong at times, as every detector is in a
+// network without bounds on delay (Chandra and Toueg, JACM 1996), so nothing
+// that is safe may depend on it: it decides when a request is refused before
+// it starts, when a stand-in is asked and when hints are sent.
+//
+// It measures with Now.Mono. A node that was itself stopped for a while has
+// heard nobody in that time; that says nothing about the others, so such a gap
+// is not held against them.
+type detector struct {
+	heardAt []int64
+	// nextTick is when the next heartbeat is due: how a node notices that it was stopped.
+	nextTick int64
+}
+
+func (d *detector) start(n *Node) {
+	d.heardAt = make([]int64, len(n.settings.Nodes))
+	for i := range d.heardAt {
+		d.heardAt[i] = n.now.Mono
+	}
+	d.arm(n)
+}
+
+func (d *detector) arm(n *Node) {
+	if len(d.heardAt) < 2 {
+		return
+	}
+	// A little jitter keeps the heartbeats of a cluster from marching in step.
+	after := n.settings.Heartbeat - n.draw(n.settings.Heartbeat/8+1)
+	d.nextTick = n.now.Mono + after
+	n.setTimer(timerHeartbeat, 0, after)
+}
+
+func (d *detector) tick(n *Node) {
+	for i := range d.heardAt {
+		if NodeID(i) != n.id {
+			n.send(Message{Kind: MessageHeartbeat, To: NodeID(i)})
+		}
+	}
+	d.arm(n)
+}
+
+// forgive leaves out of account a time in which this node itself stood still. It is called at every step.
+func (d *detector) forgive(n *Node) {
+	late := n.now.Mono - d.nextTick
+	if late <= n.settings.SuspectAfter/2 || len(d.heardAt) < 2 {
+		return
+	}
+	for i := range d.heardAt {
+		d.heardAt[i] = min(d.heardAt[i]+late, n.now.Mono)
+	}
+	d.nextTick = n.now.Mono
+}
+
+// heard notes a sign of life. A node that comes back gets its hints at once.
+func (d *detector) heard(n *Node, from NodeID) {
+	back := d.suspects(n, from, n.now.Mono)
+	d.heardAt[from] = n.now.Mono
+	if back {
+		n.handOffNow(from)
+	}
+}
+
+func (d *detector) suspects(n *Node, node NodeID, mono int64) bool {
+	return node != n.id && mono-d.heardAt[node] > n.settings.SuspectAfter
+}

@@ -1,0 +1,126 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+)
+
+// MaxKeyBytes and MaxValueBytes bound the keys and values that are accepted,
+// so that a message or a record has a known greatest size.
+const (
+	MaxKeyBytes   = 4 << 10
+	MaxValueBytes = 1 << 20
+	// MaxMessageBytes is the greatest length of an encoded message.
+	MaxMessageBytes = MaxKeyBytes + MaxValueBytes + 128
+)
+
+// MessageKind says what a Message is.
+type MessageKind uint8
+
+// The kinds of messages between nodes. Every request carries the
+// coordinator's request number, which its answer repeats.
+const (
+	// MessageRead asks for the cell of Key; answered by MessageReadAnswer.
+	MessageRead MessageKind = iota + 1
+	MessageReadAnswer
+	// MessageFetch asks for the version of Key alone; answered by MessageFetched.
+	MessageFetch
+	MessageFetched
+	// MessageWrite asks to store Cell under Key, also for a write-back or a
+	// repair. MessageWritten with Cell.Version repeated says that the replica
+	// holds that version, or a newer one, durably.
+	MessageWrite
+	MessageWritten
+	// MessageHandoff delivers a hint; MessageHandedOff says that it is durable.
+	MessageHandoff
+	MessageHandedOff
+	// MessageHeartbeat says that the sender is alive.
+	MessageHeartbeat
+
+	lastMessageKind = MessageHeartbeat
+)
+
+var messageKindNames = [...]string{"", "read", "read-answer", "fetch", "fetched", "write", "written", "handoff", "handed-off", "heartbeat"}
+
+// String returns the kind's name, for logs.
+func (k MessageKind) String() string {
+	if k == 0 || k > lastMessageKind {
+		return fmt.Sprintf("MessageKind(%d)", uint8(k))
+	}
+	return messageKindNames[k]
+}
+
+// Message is what one node tells another. Messages may be lost, delayed,
+// duplicated and reordered: the protocol needs no more of the network.
+type Message struct {
+	Kind     MessageKind
+	From, To NodeID
+	// Request is the sender's number for what it does; unique over its incarnations.
+	Request uint64
+	Key     string
+	Cell    Cell
+	// StandsIn says that the receiver is asked in place of its home replica HintFor (sloppy quorum).
+	StandsIn bool
+	HintFor  NodeID
+}
+
+// ErrMessage is what every error of DecodeMessage wraps.
+var ErrMessage = errors.New("malformed message")
+
+// messageFormat is the first byte of every message. A node refuses others, so
+// that two releases that do not understand each other say so.
+const messageFormat = 1
+
+const (
+	flagTombstone = 1 << iota
+	flagStandsIn
+	knownFlags = flagTombstone | flagStandsIn
+)
+
+// AppendMessage appends the encoding of m to buf and returns it: the format
+// (1 byte), kind, from, to, flags and, with StandsIn, the home replica (1 byte
+// each), then the request (uvarint), the key (uvarint length, bytes), the
+// version (see appendVersion) and the value (uvarint length, bytes).
+func AppendMessage(buf []byte, m *Message) []byte {
+	flags := cellFlags(&m.Cell)
+	if m.StandsIn {
+		flags |= flagStandsIn
+	}
+	buf = append(buf, messageFormat, byte(m.Kind), byte(m.From), byte(m.To), flags)
+	if m.StandsIn {
+		buf = append(buf, byte(m.HintFor))
+	}
+	buf = appendUvarint(buf, m.Request)
+	buf = appendString(buf, m.Key)
+	return appendContent(buf, &m.Cell)
+}
+
+// DecodeMessage is the inverse of AppendMessage. The result shares no memory
+// with b. Its errors wrap ErrMessage; it never panics, whatever b holds. An
+// empty value is decoded as nil.
+func DecodeMessage(b []byte) (Message, error) {
+	d := decoder{rest: b}
+	if format := d.byte(); d.ok() && format != messageFormat {
+		return Message{}, fmt.Errorf("%w: format %d, this node speaks %d: run the same release on every node", ErrMessage, format, messageFormat)
+	}
+	var m Message
+	m.Kind = MessageKind(d.byte())
+	m.From, m.To = NodeID(d.byte()), NodeID(d.byte())
+	flags := d.byte()
+	if flags&flagStandsIn != 0 {
+		m.StandsIn, m.HintFor = true, NodeID(d.byte())
+	}
+	m.Request = d.uvarint()
+	m.Key = d.string(MaxKeyBytes)
+	m.Cell = d.content(flags)
+	if d.ok() && (m.Kind == 0 || m.Kind > lastMessageKind) {
+		d.fail("unknown kind")
+	}
+	if d.ok() && flags&^knownFlags != 0 {
+		d.fail("unknown flags")
+	}
+	if err := d.end(); err != nil {
+		return Message{}, fmt.Errorf("%w: %w", ErrMessage, err)
+	}
+	return m, nil
+}

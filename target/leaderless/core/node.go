@@ -1,0 +1,218 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+)
+
+// Node is one member of the store: the whole of it but the network, the disk
+// and the clocks. It is not safe for concurrent use; see Step.
+type Node struct {
+	id          NodeID
+	settings    *Settings
+	ring        *Ring
+	incarnation uint32
+	random      uint64 // state of SplitMix64
+
+	replica     replica
+	hints       hintStore
+	coordinator coordinator
+	detector    detector
+
+	// of the step in progress
+	now      Now
+	out      *Effects
+	loopback []Message
+}
+
+// Boot starts a node, or starts it again after a kill, from the records of its
+// durable log.
+//
+// incarnation must be greater than that of every earlier start of the same
+// node, those that were killed at once included: the driver keeps the count
+// durably and counts up before it calls Boot. It makes versions and request
+// numbers unique (only its low 24 bits go into the latter).
+//
+// records yields every record that was ever handed out in Effects.Persist and
+// has not been replaced by Records; order and repetition do not matter, and a
+// tail that was never durable may be missing. nil is an empty log. The driver
+// must make what it read durable (one fsync) before it calls Boot, because the
+// node will promise it to others. The error of the iterator is returned, as is
+// an error wrapping ErrRecord for a record that cannot be understood.
+//
+// random seeds the jitter of heartbeats. settings must come from
+// ParseSettings and must not be changed afterwards. out gets the first timers.
+func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[]byte, error], random uint64, now Now, out *Effects) (*Node, error) {
+	if int(id) >= len(settings.Nodes) {
+		return nil, fmt.Errorf("node %d of %d: there is no such node in the settings", id, len(settings.Nodes))
+	}
+	if incarnation == 0 {
+		return nil, errors.New("incarnation 0: incarnations count from 1, so that no version is ever zero")
+	}
+	n := &Node{
+		id:          id,
+		settings:    settings,
+		ring:        NewRing(settings.Nodes, settings.VirtualNodes),
+		incarnation: incarnation,
+		random:      random,
+	}
+	n.replica.init()
+	n.coordinator.init()
+	n.hints.init(len(settings.Nodes))
+	if err := n.recover(records); err != nil {
+		return nil, err
+	}
+	n.begin(now, out)
+	n.detector.start(n)
+	n.armHandoff()
+	n.end()
+	return n, nil
+}
+
+// recover rebuilds the state from the log. Everything in it is durable.
+func (n *Node) recover(records iter.Seq2[[]byte, error]) error {
+	if records == nil {
+		return nil
+	}
+	type hintKey struct {
+		home NodeID
+		key  string
+	}
+	delivered := make(map[hintKey]Version)
+	for b, err := range records {
+		if err != nil {
+			return fmt.Errorf("reading the log: %w", err)
+		}
+		r, err := decodeRecord(b)
+		if err != nil {
+			return err
+		}
+		if r.kind != recordCell && int(r.home) >= len(n.settings.Nodes) {
+			return fmt.Errorf("%w: a hint for node %d of %d: the log belongs to a larger cluster", ErrRecord, r.home, len(n.settings.Nodes))
+		}
+		switch r.kind {
+		case recordCell:
+			n.replica.slot(r.key).recover(r.cell)
+		case recordHint:
+			if v := delivered[hintKey{r.home, r.key}]; r.cell.Version.Compare(v) > 0 {
+				n.hints.recover(r.home, r.key, r.cell)
+			}
+		case recordHandedOff:
+			k := hintKey{r.home, r.key}
+			if delivered[k].Compare(r.cell.Version) < 0 {
+				delivered[k] = r.cell.Version
+			}
+			n.hints.remove(r.home, r.key, r.cell.Version)
+		}
+	}
+	return nil
+}
+
+// Step lets one thing happen to the node and appends to out what it wants from
+// the world because of it. It never blocks, and the same sequence of calls
+// gives the same effects, always. e and what it points to is not kept, but for
+// the values in it. Events that make no sense (a message that is not for this
+// node, a timer or a record that it does not know) are ignored.
+func (n *Node) Step(now Now, e *Event, out *Effects) {
+	n.begin(now, out)
+	n.detector.forgive(n)
+	switch e.Kind {
+	case EventMessage:
+		if m := e.Message; m != nil && m.To == n.id && m.From != n.id && int(m.From) < len(n.settings.Nodes) {
+			n.detector.heard(n, m.From)
+			n.handle(m)
+		}
+	case EventRequest:
+		if e.Request != nil {
+			n.request(e.Request)
+		}
+	case EventTimer:
+		n.timer(e.ID)
+	case EventDurable:
+		n.durable(e.ID)
+	}
+	n.end()
+}
+
+func (n *Node) begin(now Now, out *Effects) { n.now, n.out = now, out }
+
+// end delivers what the node sent to itself: its own replica is asked by the
+// same messages as the others, so that there is one path and one set of rules.
+func (n *Node) end() {
+	for i := 0; i < len(n.loopback); i++ {
+		m := n.loopback[i]
+		n.handle(&m)
+	}
+	clear(n.loopback)
+	n.loopback = n.loopback[:0]
+	n.out = nil
+}
+
+func (n *Node) send(m Message) {
+	m.From = n.id
+	if m.To == n.id {
+		n.loopback = append(n.loopback, m)
+		return
+	}
+	n.out.Messages = append(n.out.Messages, m)
+}
+
+func (n *Node) handle(m *Message) {
+	switch m.Kind {
+	case MessageRead, MessageFetch:
+		n.answerRead(m)
+	case MessageReadAnswer:
+		n.readAnswered(m)
+	case MessageFetched:
+		n.fetched(m)
+	case MessageWrite:
+		if !m.Cell.Version.IsZero() {
+			n.storeWrite(m)
+		}
+	case MessageWritten:
+		n.written(m)
+	case MessageHandoff:
+		if !m.Cell.Version.IsZero() {
+			n.storeHandoff(m)
+		}
+	case MessageHandedOff:
+		n.handedOff(m)
+	case MessageHeartbeat:
+		// Its arrival was all there is to it.
+	}
+}
+
+// A timer's identifier has its kind in the upper byte and an operation's number below.
+const (
+	timerHeartbeat = iota + 1
+	timerHandoff
+	timerRequest
+	timerStandIn
+
+	timerShift = 56
+)
+
+func (n *Node) setTimer(kind, number uint64, after int64) {
+	n.out.Timers = append(n.out.Timers, Timer{ID: kind<<timerShift | number, After: after})
+}
+
+func (n *Node) timer(id uint64) {
+	number := id & (1<<timerShift - 1)
+	switch id >> timerShift {
+	case timerHeartbeat:
+		n.detector.tick(n)
+	case timerHandoff:
+		n.handoffTick()
+	case timerRequest:
+		n.requestTimeout(number)
+	case timerStandIn:
+		n.standInTimeout(number)
+	}
+}
+
+// draw returns a random number below limit (> 0) from the node's own generator.
+func (n *Node) draw(limit int64) int64 {
+	n.random += 0x9e3779b97f4a7c15
+	return int64(mix64(n.random) % uint64(limit))
+}

@@ -1,0 +1,100 @@
+package core
+
+// startRead asks all home replicas for the key's cell. The first r answers
+// decide (Dynamo §4.5); the newest cell among them is the result. All n are
+// asked, and not r only, so that a slow or dead replica costs nothing, and so
+// that read repair sees all of them.
+func (n *Node) startRead(op *operation) {
+	op.phase, op.phases = phaseRead, phasesRead
+	n.startPhase(op, MessageRead)
+}
+
+// startPhase sends to all legs and sees to stand-ins.
+func (n *Node) startPhase(op *operation, kind MessageKind) {
+	n.standIn(op, false)
+	for i := range op.legs {
+		op.legs[i].flags &^= legAnswered | legCounted
+		n.ask(op, &op.legs[i], kind)
+	}
+	n.armStandIn(op)
+}
+
+// count marks the leg's answer as counted unless its home replica has been counted.
+func (op *operation) count(l *leg) {
+	for i := range op.legs {
+		if other := &op.legs[i]; other.home == l.home && other.is(legCounted) {
+			return
+		}
+	}
+	l.flags |= legCounted
+}
+
+// readAnswered handles MessageReadAnswer.
+func (n *Node) readAnswered(m *Message) {
+	op, l := n.find(m)
+	if op == nil || !op.get || l.is(legAnswered) {
+		return
+	}
+	l.flags |= legAnswered
+	l.version = m.Cell.Version
+	switch op.phase {
+	case phaseRead:
+		op.count(l)
+		if m.Cell.Compare(&op.cell) > 0 {
+			op.cell = m.Cell
+		}
+		if op.tally(legCounted) >= op.r {
+			n.readQuorum(op)
+		}
+	case phaseWriteBack, phaseRepair:
+		// The result is fixed. A replica that has it needs no repair.
+		if m.Cell.Compare(&op.cell) >= 0 {
+			l.flags |= legHolds
+			n.repaired(op)
+		}
+	case phaseLateAnswers:
+		if m.Cell.Compare(&op.cell) > 0 {
+			op.cell = m.Cell
+		}
+		if op.allAnswered() {
+			n.startAsyncRepair(op)
+		}
+	}
+}
+
+// readQuorum goes on once r replicas have answered.
+func (n *Node) readQuorum(op *operation) {
+	switch n.settings.Repair {
+	case RepairOff:
+		n.succeed(op)
+		n.close(op)
+	case RepairAsync:
+		n.succeed(op)
+		n.awaitLateAnswers(op)
+	case RepairBlocking:
+		n.startRepair(op)
+	case RepairABD:
+		n.startWriteBack(op)
+	}
+}
+
+func (op *operation) allAnswered() bool {
+	for i := range op.legs {
+		if !op.legs[i].is(legAnswered) {
+			return false
+		}
+	}
+	return true
+}
+
+// readTimeout ends a get that did not get through. It may have spread a value,
+// but only one that somebody wrote: the get itself had no effect.
+func (n *Node) readTimeout(op *operation, f legFlags, need int, did string) {
+	n.fail(op, StatusDefinite, CodeTimeout, n.tooFew(op.tally(f), need, did, "nothing was read"))
+	if n.settings.Repair == RepairAsync {
+		n.coordinator.repairs++
+		n.startAsyncRepair(op)
+		return
+	}
+	n.close(op)
+}

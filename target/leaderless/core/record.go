@@ -1,0 +1,66 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrRecord is what Boot's error wraps when a record of the log cannot be understood.
+var ErrRecord = errors.New("malformed log record")
+
+const recordFormat = 1
+
+type recordKind uint8
+
+const (
+	// recordCell: this node stores Cell under Key.
+	recordCell recordKind = iota + 1
+	// recordHint: this node keeps Cell for Home.
+	recordHint
+	// recordHandedOff: Home durably has Cell.Version of Key or a newer one, the hint is not needed any more.
+	recordHandedOff
+
+	lastRecordKind = recordHandedOff
+)
+
+// record is one entry of the durable log. Records are facts, not steps: the
+// state after a set of records is the same in whatever order and however
+// often they are read, because cells only grow in version and a hint lives
+// exactly while no recordHandedOff of its version or a newer one exists.
+type record struct {
+	kind recordKind
+	key  string
+	home NodeID // recordHint and recordHandedOff
+	cell Cell   // recordHandedOff has only the version
+}
+
+func appendRecord(buf []byte, r *record) []byte {
+	buf = append(buf, recordFormat, byte(r.kind), cellFlags(&r.cell), byte(r.home))
+	buf = appendString(buf, r.key)
+	return appendContent(buf, &r.cell)
+}
+
+// encodeRecord returns memory of its own: a driver may queue it for its log writer.
+func encodeRecord(r *record) []byte {
+	return appendRecord(make([]byte, 0, 32+len(r.key)+len(r.cell.Value)), r)
+}
+
+func decodeRecord(b []byte) (record, error) {
+	d := decoder{rest: b}
+	if format := d.byte(); d.ok() && format != recordFormat {
+		return record{}, fmt.Errorf("%w: format %d, this release reads %d: start the release that wrote the log", ErrRecord, format, recordFormat)
+	}
+	var r record
+	r.kind = recordKind(d.byte())
+	flags := d.byte()
+	r.home = NodeID(d.byte())
+	r.key = d.string(MaxKeyBytes)
+	r.cell = d.content(flags)
+	if d.ok() && (r.kind == 0 || r.kind > lastRecordKind || flags&^flagTombstone != 0) {
+		d.fail("unknown kind or flags")
+	}
+	if err := d.end(); err != nil {
+		return record{}, fmt.Errorf("%w: %w", ErrRecord, err)
+	}
+	return r, nil
+}

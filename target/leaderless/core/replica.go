@@ -1,0 +1,168 @@
+package core
+
+// A replica stores cells and answers coordinators. Last write wins: of two
+// cells of a key the one with the greater version stays (Cell.Compare), in
+// whatever order they arrive, so that all replicas that saw the same writes
+// hold the same cell (DDIA ch. 5, "Last write wins"; Cassandra does it per column).
+//
+// What a replica says must survive it. It therefore keeps two cells a key:
+// the newest one in memory and the newest one that the log is known to hold.
+//
+//   - It acknowledges a write once its durable cell is as new as the write.
+//     That covers the write that arrives late and is superseded: it must wait
+//     until the cell that superseded it is durable, because after a kill
+//     neither of the two would be there.
+//   - It answers reads from the durable cell. From memory, a client could be
+//     told a value which a kill then takes back for ever; the next read, of
+//     the same replica, would return the one before it. It would also make the
+//     ABD write-back wrong, which takes "it returned v" for "it has v durably".
+//     The cost is that a value is visible one fsync later.
+//
+// With acknowledge=before-log both rules are dropped: the newest cell counts
+// as durable at once.
+type replica struct {
+	slots       map[string]*slot
+	persists    map[uint64]*persist
+	free        []*persist
+	nextPersist uint64
+}
+
+// slot is one key of a replica, or one hint.
+type slot struct {
+	key     string
+	memory  Cell
+	durable Cell
+	// pending is the persist of the memory cell, nil once it is durable.
+	pending *persist
+}
+
+// persist is a record that was handed to the driver and is not durable yet.
+type persist struct {
+	slot *slot
+	cell Cell
+	// then are the answers to send when it is durable.
+	then []Message
+}
+
+func (r *replica) init() {
+	r.slots = make(map[string]*slot)
+	r.persists = make(map[uint64]*persist)
+}
+
+func (r *replica) slot(key string) *slot {
+	s := r.slots[key]
+	if s == nil {
+		s = &slot{key: key}
+		r.slots[key] = s
+	}
+	return s
+}
+
+func (s *slot) recover(c Cell) {
+	if c.Compare(&s.memory) > 0 {
+		s.memory, s.durable = c, c
+	}
+}
+
+// storeWrite handles MessageWrite: as a home replica, or as a stand-in that keeps a hint.
+func (n *Node) storeWrite(m *Message) {
+	answer := Message{Kind: MessageWritten, To: m.From, Request: m.Request, Key: m.Key, Cell: Cell{Version: m.Cell.Version}}
+	if !m.StandsIn {
+		n.apply(n.replica.slot(m.Key), &m.Cell, &record{kind: recordCell, key: m.Key, cell: m.Cell}, &answer)
+		return
+	}
+	answer.StandsIn, answer.HintFor = true, m.HintFor
+	n.keepHint(m.HintFor, m.Key, &m.Cell, &answer)
+}
+
+// apply merges the cell into the slot and sends the answer, which may be nil,
+// as soon as the slot's durable cell is at least as new as the cell.
+func (n *Node) apply(s *slot, c *Cell, r *record, answer *Message) {
+	if c.Compare(&s.memory) > 0 {
+		s.memory = *c
+		n.replica.nextPersist++
+		effect := Persist{ID: n.replica.nextPersist, Record: encodeRecord(r)}
+		if n.settings.Acknowledge == AcknowledgeBeforeLog {
+			effect.Eager = true
+			s.durable = *c
+		} else {
+			p := n.replica.newPersist()
+			p.slot, p.cell = s, *c
+			n.replica.persists[effect.ID] = p
+			s.pending = p
+		}
+		n.out.Persist = append(n.out.Persist, effect)
+	}
+	switch {
+	case answer == nil:
+	case s.durable.Compare(c) >= 0:
+		n.send(*answer)
+	default:
+		// The memory cell is at least as new and its record is on its way.
+		s.pending.then = append(s.pending.then, *answer)
+	}
+}
+
+// durable handles EventDurable.
+func (n *Node) durable(id uint64) {
+	p := n.replica.persists[id]
+	if p == nil {
+		return // written eagerly, or a record that nobody waits for
+	}
+	delete(n.replica.persists, id)
+	if s := p.slot; p.cell.Compare(&s.durable) > 0 {
+		s.durable = p.cell
+	}
+	if p.slot.pending == p {
+		p.slot.pending = nil
+	}
+	for i := range p.then {
+		n.send(p.then[i])
+	}
+	n.replica.release(p)
+}
+
+// log hands the driver a record that nothing waits for.
+func (n *Node) log(r *record) {
+	n.replica.nextPersist++
+	n.out.Persist = append(n.out.Persist, Persist{
+		ID: n.replica.nextPersist, Record: encodeRecord(r), Eager: n.settings.Acknowledge == AcknowledgeBeforeLog,
+	})
+}
+
+// answerRead handles MessageRead and MessageFetch. It creates no slot: reads
+// of keys that do not exist must not cost memory.
+func (n *Node) answerRead(m *Message) {
+	var c Cell
+	if s := n.replica.slots[m.Key]; s != nil {
+		c = s.durable
+	}
+	if m.StandsIn {
+		if h := n.hints.find(m.HintFor, m.Key); h != nil && h.durable.Compare(&c) > 0 {
+			c = h.durable
+		}
+	}
+	answer := Message{Kind: MessageReadAnswer, To: m.From, Request: m.Request, Key: m.Key, Cell: c}
+	if m.Kind == MessageFetch {
+		answer.Kind = MessageFetched
+		answer.Cell = Cell{Version: c.Version}
+	}
+	n.send(answer)
+}
+
+func (r *replica) newPersist() *persist {
+	if k := len(r.free); k > 0 {
+		p := r.free[k-1]
+		r.free = r.free[:k-1]
+		return p
+	}
+	return &persist{}
+}
+
+func (r *replica) release(p *persist) {
+	clear(p.then)
+	*p = persist{then: p.then[:0]}
+	if len(r.free) < 1024 {
+		r.free = append(r.free, p)
+	}
+}

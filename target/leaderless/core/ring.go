@@ -1,0 +1,117 @@
+package core
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+)
+
+// Ring places keys on nodes by consistent hashing (Karger et al., STOC 1997)
+// with virtual nodes, as Dynamo does (SOSP 2007, §4.2 and §6.2, strategy 1).
+//
+// Every node owns a number of tokens, points on a circle of 2⁶⁴ positions; a
+// key belongs to the nodes that are met first when walking the circle upward
+// from the key's own position, each physical node counted once. The first n
+// of them are the key's home replicas, its preference list; the others follow
+// as stand-ins. Tokens depend on nothing but the node's name, so that every
+// node computes the same ring without talking to anybody, and a node that is
+// added takes keys from the others but moves none between them: the order of
+// the old nodes, for every key, stays as it was.
+//
+// The price of random tokens is an uneven share of the keys; more virtual
+// nodes even it out and cost memory (one order of all nodes per token).
+type Ring struct {
+	nodes  int
+	tokens []uint64 // sorted
+	orders []NodeID // the order of all nodes from token i on is orders[i*nodes:][:nodes]
+}
+
+// NewRing makes the ring of the named nodes, of which there are 1 to
+// MaxNodes, with the given number of virtual nodes each.
+func NewRing(names []string, virtualNodes int) *Ring {
+	type token struct {
+		at   uint64
+		node NodeID
+	}
+	all := make([]token, 0, len(names)*virtualNodes)
+	for i, name := range names {
+		for v := range virtualNodes {
+			all = append(all, token{hashString(name + "#" + strconv.Itoa(v)), NodeID(i)})
+		}
+	}
+	slices.SortFunc(all, func(a, b token) int {
+		if c := cmp.Compare(a.at, b.at); c != 0 {
+			return c
+		}
+		// Equal tokens are as good as impossible; by name, because a position changes when nodes are added.
+		return cmp.Compare(names[a.node], names[b.node])
+	})
+	r := &Ring{nodes: len(names), tokens: make([]uint64, len(all)), orders: make([]NodeID, len(all)*len(names))}
+	for i := range all {
+		r.tokens[i] = all[i].at
+	}
+	if len(all) == 0 {
+		return r
+	}
+	// The order at the last token is found by walking; the one before each
+	// token is its node followed by the next token's order without that node.
+	last := len(all) - 1
+	order := r.orders[last*r.nodes:][:0]
+	for i := range all {
+		if node := all[(last+i)%len(all)].node; !slices.Contains(order, node) {
+			order = append(order, node)
+		}
+	}
+	for i := last - 1; i >= 0; i-- {
+		next := r.orders[(i+1)*r.nodes:][:r.nodes]
+		order = append(r.orders[i*r.nodes:][:0], all[i].node)
+		for _, node := range next {
+			if node != all[i].node {
+				order = append(order, node)
+			}
+		}
+	}
+	return r
+}
+
+// Order returns all nodes in the order in which they are responsible for key:
+// the home replicas, then the stand-ins. It must not be changed.
+func (r *Ring) Order(key string) []NodeID {
+	if len(r.tokens) == 0 {
+		return nil
+	}
+	i, _ := slices.BinarySearch(r.tokens, hashString(key))
+	if i == len(r.tokens) {
+		i = 0
+	}
+	return r.orders[i*r.nodes:][:r.nodes:r.nodes]
+}
+
+// PreferenceList returns the key's n home replicas, or all nodes if there are
+// fewer. It must not be changed.
+func (r *Ring) PreferenceList(key string, n int) []NodeID {
+	order := r.Order(key)
+	n = max(0, min(n, len(order)))
+	return order[:n:n]
+}
+
+// hashString is FNV-1a followed by a finaliser, because the upper bits of
+// FNV-1a alone differ little between names that differ in their last letter.
+func hashString(s string) uint64 {
+	h := uint64(0xcbf29ce484222325)
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * 0x100000001b3
+	}
+	return mix64(h)
+}
+
+// mix64 is the finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): a
+// bijection that spreads every input bit over all output bits.
+func mix64(x uint64) uint64 {
+	x ^= x >> 30
+	x *= 0xbf58476d1ce4e5b9
+	x ^= x >> 27
+	x *= 0x94d049bb133111eb
+	x ^= x >> 31
+	return x
+}

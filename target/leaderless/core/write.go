@@ -1,0 +1,90 @@
+package core
+
+import "math"
+
+// startTimestampedWrite starts a write whose time comes from the client, if it
+// gave one, or from this node's wall clock.
+//
+// The clock is made monotonic within one incarnation, as Cassandra does per
+// node: of two writes through the same node the later one has the greater
+// time, even if the clock was set back in between. Between nodes nothing
+// helps: the one whose clock is ahead wins, and an acknowledged write of
+// another node that came later in real time is silently older (DDIA ch. 8,
+// "Timestamps for ordering events").
+func (n *Node) startTimestampedWrite(op *operation, timestamp int64) {
+	if timestamp == 0 {
+		c := &n.coordinator
+		if c.lastTime == math.MaxInt64 {
+			n.fail(op, StatusDefinite, CodeExhausted, "the clock has reached its end: nothing was written")
+			n.close(op)
+			return
+		}
+		c.lastTime = max(n.now.Wall, c.lastTime+1)
+		timestamp = c.lastTime
+	}
+	n.startWrite(op, timestamp)
+}
+
+// startWrite gives the write its version and sends it to all home replicas.
+// From here on it may take effect at any time, whatever the client is told.
+func (n *Node) startWrite(op *operation, time int64) {
+	c := &n.coordinator
+	if c.sequence == math.MaxUint32 {
+		n.fail(op, StatusDefinite, CodeExhausted, "this node has used all its sequence numbers: restart it; nothing was written")
+		n.close(op)
+		return
+	}
+	c.sequence++
+	op.cell.Version = Version{Time: time, Node: n.id, Incarnation: n.incarnation, Sequence: c.sequence}
+	if op.phase == phaseFetch {
+		op.phases = phasesFetchWrite
+	} else {
+		op.phases = phasesWrite
+	}
+	op.phase = phaseWrite
+	n.startPhase(op, MessageWrite)
+	n.hintSuspected(op)
+}
+
+// written handles MessageWritten: the sender holds the version, or a newer one, durably.
+func (n *Node) written(m *Message) {
+	op, l := n.find(m)
+	if op == nil || !l.is(legSent) || m.Cell.Version != op.cell.Version || l.is(legHolds) {
+		return
+	}
+	if op.get {
+		n.repairAcknowledged(op, l)
+		return
+	}
+	l.flags |= legHolds | legAnswered
+	if l.is(legHinted) {
+		n.hintDone(op.order[l.home], op.key, op.cell.Version)
+	}
+	if op.phase == phaseWrite {
+		op.count(l)
+		if op.tally(legCounted) < op.w {
+			return
+		}
+		n.succeed(op)
+		op.phase = phaseLateAcknowledgements
+	}
+	// Stay until the last home replica has acknowledged: whoever does not gets a hint.
+	if !n.settings.Hints || op.homesHold() {
+		n.close(op)
+	}
+}
+
+func (op *operation) homesHold() bool {
+	for i := range op.legs[:op.n] {
+		if !op.legs[i].is(legHolds) {
+			return false
+		}
+	}
+	return true
+}
+
+func (n *Node) writeTimeout(op *operation) {
+	n.hintMissing(op)
+	n.fail(op, StatusIndeterminate, CodeTimeout, n.tooFew(op.tally(legHolds), op.w, "acknowledged the write", "it may have been done, or may be done later"))
+	n.close(op)
+}

@@ -1,0 +1,153 @@
+package server
+
+import (
+	"encoding/base64"
+	"net/http"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/refute-lab/refute/target/leaderless/core"
+)
+
+// appendReply appends the core's reply as JSON and returns the HTTP status with it.
+func (s *Server) appendReply(b []byte, kind core.RequestKind, r *core.Reply) (status int, body []byte) {
+	b = append(b, '{')
+	switch r.Status {
+	case core.StatusOK:
+		status = http.StatusOK
+		if kind == core.RequestGet {
+			b = append(b, `"found":`...)
+			b = strconv.AppendBool(b, r.Found)
+			b = append(b, ',')
+			if r.Found {
+				b = appendValue(b, r.Cell.Value)
+			}
+		}
+		b = append(b, `"version":`...)
+		b = appendString(b, r.Cell.Version.String())
+	default:
+		definite := r.Status == core.StatusDefinite
+		switch {
+		case !definite:
+			status = http.StatusGatewayTimeout
+		case r.Code == codeBadRequest:
+			status = http.StatusBadRequest
+		default:
+			status = http.StatusServiceUnavailable
+		}
+		b = append(b, `"error":`...)
+		b = appendString(b, r.Message)
+		b = append(b, `,"code":`...)
+		b = appendString(b, r.Code)
+		b = append(b, `,"definite":`...)
+		b = strconv.AppendBool(b, definite)
+	}
+	b = append(b, `,"evidence":`...)
+	b = s.appendEvidence(b, r)
+	return status, append(b, "}\n"...)
+}
+
+// appendValue appends `"value":"…",`, or `"value_base64"` where the value is not text.
+func appendValue(b, value []byte) []byte {
+	if utf8.Valid(value) {
+		b = append(b, `"value":`...)
+		b = appendString(b, string(value))
+	} else {
+		b = append(b, `"value_base64":"`...)
+		b = base64.StdEncoding.AppendEncode(b, value)
+		b = append(b, '"')
+	}
+	return append(b, ',')
+}
+
+// appendEvidence appends the evidence in the form of history.Evidence.
+func (s *Server) appendEvidence(b []byte, r *core.Reply) []byte {
+	e := &r.Evidence
+	b = append(b, `{"coordinator":`...)
+	b = appendString(b, s.name)
+	if e.Required > 0 {
+		b = append(b, `,"required":`...)
+		b = strconv.AppendInt(b, int64(e.Required), 10)
+	}
+	if !r.Cell.Version.IsZero() {
+		b = append(b, `,"version":`...)
+		b = appendString(b, r.Cell.Version.String())
+	}
+	b = appendList(b, `,"replicas":[`, e.Replicas, s.appendReplica)
+	b = appendList(b, `,"phases":[`, e.Phases, func(b []byte, phase *string) []byte { return appendString(b, *phase) })
+	b = appendList(b, `,"hints":[`, e.Hints, func(b []byte, id *core.NodeID) []byte { return appendString(b, s.settings.Nodes[*id]) })
+	return append(b, '}')
+}
+
+func (s *Server) appendReplica(b []byte, r *core.ReplicaEvidence) []byte {
+	b = append(b, `{"node":`...)
+	b = appendString(b, s.settings.Nodes[r.Node])
+	b = append(b, `,"answered":`...)
+	b = strconv.AppendBool(b, r.Answered)
+	if r.Counted {
+		b = append(b, `,"counted":true`...)
+	}
+	if !r.Version.IsZero() {
+		b = append(b, `,"version":`...)
+		b = appendString(b, r.Version.String())
+	}
+	if r.StandsIn {
+		b = append(b, `,"hint_for":`...)
+		b = appendString(b, s.settings.Nodes[r.HintFor])
+	}
+	return append(b, '}')
+}
+
+// appendList appends a member that is a list, unless it is empty.
+func appendList[T any](b []byte, opening string, list []T, item func([]byte, *T) []byte) []byte {
+	if len(list) == 0 {
+		return b
+	}
+	b = append(b, opening...)
+	for i := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = item(b, &list[i])
+	}
+	return append(b, ']')
+}
+
+const hexDigits = "0123456789abcdef"
+
+// appendString appends valid UTF-8 as a JSON string (RFC 8259, section 7).
+// What is not valid UTF-8 becomes U+FFFD.
+func appendString(b []byte, text string) []byte {
+	b = append(b, '"')
+	start := 0
+	for i := 0; i < len(text); {
+		c := text[i]
+		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
+			i++
+			continue
+		}
+		if c >= utf8.RuneSelf {
+			r, size := utf8.DecodeRuneInString(text[i:])
+			if r == utf8.RuneError && size == 1 {
+				b = append(append(b, text[start:i]...), "\ufffd"...)
+				start = i + 1
+			}
+			i += size
+			continue
+		}
+		b = append(b, text[start:i]...)
+		switch c {
+		case '"', '\\':
+			b = append(b, '\\', c)
+		case '\n':
+			b = append(b, '\\', 'n')
+		case '\t':
+			b = append(b, '\\', 't')
+		default:
+			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		}
+		i++
+		start = i
+	}
+	return append(append(b, text[start:]...), '"')
+}
