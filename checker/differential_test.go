@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ var mixes = map[string]simulation{
 	"mismatch":   {operations: 10, processes: 4, keys: 1, cas: 0.4, unknown: 0.1, mismatches: true},
 	"repeated":   {operations: 10, processes: 4, keys: 1, cas: 0.2, unknown: 0.15, values: 3},
 	"jepsen":     {operations: 10, processes: 5, keys: 1, cas: 0.35, unknown: 0.15, values: 4, mismatches: true},
+	"finals":     {operations: 8, processes: 3, keys: 1, unknown: 0.15, failed: 0.05, finals: true},
 	"contention": {operations: 14, processes: 8, keys: 1, unknown: 0.1},
 }
 
@@ -35,7 +37,7 @@ func TestAgreesWithPlainPorcupine(t *testing.T) {
 			r := rand.New(rand.NewPCG(1, uint64(len(name))))
 			l := newLimiter(context.Background(), 0)
 			defer l.close()
-			illegal, shown := 0, 0
+			illegal, shown, refuted := 0, 0, map[string]int{}
 			n := *histories / len(mixes)
 			for i := range n {
 				operations := mix.run(r)
@@ -59,7 +61,7 @@ func TestAgreesWithPlainPorcupine(t *testing.T) {
 						shown++
 						requireWitness(t, j, operations, got)
 					}
-					requireImplied(t, operations)
+					requireImplied(t, operations, refuted)
 				}
 				if want && i%8 == 0 {
 					requireNothingRefuted(t, operations)
@@ -67,6 +69,13 @@ func TestAgreesWithPlainPorcupine(t *testing.T) {
 			}
 			assert.Greater(t, illegal, n/20, "the mutations no longer produce illegal histories")
 			assert.Positive(t, shown)
+			if mix.values == 0 {
+				assert.Positive(t, refuted[NoStaleReads])
+				assert.Positive(t, refuted[ReadYourWrites])
+				assert.Positive(t, refuted[MonotonicReads])
+				assert.Equal(t, mix.finals, refuted[NoLostWrites] > 0)
+			}
+			t.Logf("%d histories, %d illegal, weaker claims refuted: %v", n, illegal, refuted)
 		})
 	}
 }
@@ -100,11 +109,12 @@ func decideOnly(j *judge, key *keyOperations) (found []conflict, legal bool) {
 // itself, and that no read in it could be left out.
 func requireWitness(t *testing.T, j *judge, operations []history.Operation, found []conflict) {
 	t.Helper()
-	f := j.refuted(found).finding
+	f := j.refuted(found, 0).finding
 	require.NotNil(t, f)
 	require.True(t, f.confirmed, "%s\n%s", f.class, describeHistory(operations))
 	witness := at(operations, f.positions)
 	require.False(t, oracleLegal(witness, "r0"), "%s\n%s", f.class, describeHistory(witness))
+	requireClosed(t, operations, witness)
 	for i := range witness {
 		if witness[i].F != history.FRead || f.class == classPhantom || f.class == classFailed || f.class == classFuture {
 			continue
@@ -114,12 +124,42 @@ func requireWitness(t *testing.T, j *judge, operations []history.Operation, foun
 	}
 }
 
+// requireClosed checks that each observation of the witness comes with all
+// writes that could explain it, without which it would refute nothing.
+func requireClosed(t *testing.T, operations, witness []history.Operation) {
+	t.Helper()
+	for i := range witness {
+		o := &witness[i]
+		seen := o.Output
+		if o.F == history.FCAS && o.Type == history.Ok {
+			seen, _, _ = casArguments(o.Input)
+		} else if o.F != history.FRead {
+			continue
+		}
+		for k := range operations {
+			w := &operations[k]
+			written := w.Input
+			if w.F == history.FCAS {
+				_, written, _ = casArguments(w.Input)
+			}
+			if w.F == history.FRead || w.Process == history.Nemesis || w.Type == history.Fail || written != seen || w.Start > o.End {
+				continue
+			}
+			require.True(t, slices.ContainsFunc(witness, func(x history.Operation) bool { return x.Index == w.Index }),
+				"%s is not in the witness:\n%s", describeShort(w), describeHistory(witness))
+		}
+	}
+}
+
 // requireImplied checks that the weaker claims' witnesses are illegal histories too.
-func requireImplied(t *testing.T, operations []history.Operation) {
+func requireImplied(t *testing.T, operations []history.Operation, refuted map[string]int) {
 	t.Helper()
 	report, err := Check(context.Background(), operations, Options{Claims: []string{NoStaleReads, ReadYourWrites, MonotonicReads, NoLostWrites}})
 	require.NoError(t, err)
 	for _, c := range report.Claims {
+		if c.Verdict == Refuted {
+			refuted[c.Claim]++
+		}
 		for _, w := range c.Witnesses {
 			require.True(t, w.Confirmed, "%s: %s\n%s", c.Claim, w.Explanation, describeHistory(operations))
 			require.NotEmpty(t, w.Explanation)

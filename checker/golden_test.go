@@ -46,6 +46,7 @@ func goldenReport(t *testing.T, name string, o Options) Report {
 var refutations = map[string]map[string]string{
 	"stale-read":                         {Linearizable: "stale-read", NoStaleReads: "stale-read"},
 	"stale-read-not-found":               {Linearizable: "stale-read", NoStaleReads: "stale-read"},
+	"stale-read-of-unknown-write":        {Linearizable: "stale-read", NoStaleReads: "stale-read"},
 	"own-write-missing":                  {Linearizable: "stale-read", NoStaleReads: "stale-read", ReadYourWrites: "own-write-missing"},
 	"non-monotonic-reads":                {Linearizable: "new-old-inversion", MonotonicReads: "new-old-inversion"},
 	"new-old-inversion-across-processes": {Linearizable: "new-old-inversion"},

@@ -50,9 +50,11 @@ type timeline struct {
 	// phases by name.
 	phases map[string]span
 	faults []FaultInterval
-	// retired maps a process to the position of its first indeterminate
-	// operation: its session ends there.
-	retired map[history.Process]int32
+	// session numbers, for each operation, the session it belongs to, from 0;
+	// none where its process has had an indeterminate operation before.
+	session []int32
+	// sessions is how many there are.
+	sessions int32
 	// last is the latest finite time of the history.
 	last int64
 }
@@ -63,9 +65,10 @@ func newTimeline(operations []history.Operation) (*timeline, error) {
 	if len(operations) > math.MaxInt32 {
 		return nil, fmt.Errorf("the history has %d operations, more than the %d that can be checked at once", len(operations), math.MaxInt32)
 	}
-	t := &timeline{operations: operations, phases: map[string]span{}, retired: map[history.Process]int32{}}
+	t := &timeline{operations: operations, phases: map[string]span{}, session: make([]int32, len(operations))}
 	keys := map[string]int32{}
 	counts := []int32{}
+	current := map[history.Process]int32{}
 	for i := range operations {
 		o := &operations[i]
 		if i > 0 && (o.Start < operations[i-1].Start || o.Index <= operations[i-1].Index) {
@@ -96,10 +99,15 @@ func newTimeline(operations []history.Operation) (*timeline, error) {
 				counts = append(counts, 0)
 			}
 			counts[k]++
+			session, found := current[o.Process]
+			if !found {
+				session = t.sessions
+				t.sessions++
+				current[o.Process] = session
+			}
+			t.session[i] = session
 			if o.Type == history.Info {
-				if _, found := t.retired[o.Process]; !found {
-					t.retired[o.Process] = int32(i)
-				}
+				current[o.Process] = none
 			}
 		}
 	}
@@ -154,13 +162,6 @@ func (t *timeline) classify(key *keyOperations) {
 	case set, lists && !register:
 		key.object = setObject
 	}
-}
-
-// inSession says whether the operation at that position belongs to a session
-// still: its process has had no indeterminate operation before.
-func (t *timeline) inSession(position int32) bool {
-	end, found := t.retired[t.operations[position].Process]
-	return !found || position < end
 }
 
 // final says whether the operation was invoked in the phase of the final reads.

@@ -40,6 +40,7 @@ const samplePeriod = 10 * time.Millisecond
 // newLimiter watches the context and, if memory is positive, the heap, until close.
 func newLimiter(ctx context.Context, memory int64) *limiter {
 	l := &limiter{done: make(chan struct{}), searches: map[*search]struct{}{}}
+	l.over.Store(ctx.Err() != nil)
 	l.release = context.AfterFunc(ctx, func() {
 		l.over.Store(true)
 		l.mu.Lock()
@@ -111,6 +112,8 @@ func heap() uint64 {
 type answer struct {
 	result porcupine.CheckResult
 	why    string
+	// timedOut: with more time it might say.
+	timedOut bool
 }
 
 // run lets Porcupine decide within the timeout (0: none but the context's end).
@@ -125,7 +128,7 @@ func (l *limiter) run(model porcupine.Model, operations []porcupine.Operation, t
 		l.mu.Unlock()
 	}()
 	if l.over.Load() {
-		return answer{porcupine.Unknown, "the time for checking was over"}
+		return answer{porcupine.Unknown, "the time for checking was over", true}
 	}
 	inner, local := model.StepContext, int64(0)
 	model.StepContext = func(ctx context.Context, state, in, out any) (bool, any) {
@@ -142,11 +145,11 @@ func (l *limiter) run(model porcupine.Model, operations []porcupine.Operation, t
 	case result == porcupine.Ok:
 		return answer{result: result}
 	case s.heavy.Load():
-		return answer{porcupine.Unknown, fmt.Sprintf("the search exceeded the memory bound of %d MB", l.memory>>20)}
+		return answer{porcupine.Unknown, fmt.Sprintf("the search exceeded the memory bound of %d MB", l.memory>>20), false}
 	case s.stop.Load():
-		return answer{porcupine.Unknown, "the time for checking was over"}
+		return answer{porcupine.Unknown, "the time for checking was over", true}
 	case result == porcupine.Unknown:
-		return answer{result, fmt.Sprintf("the search took longer than its share of %s", timeout.Round(time.Millisecond))}
+		return answer{result, fmt.Sprintf("the search took longer than its share of %s", timeout.Round(time.Millisecond)), true}
 	}
 	return answer{result: result}
 }

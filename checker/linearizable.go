@@ -15,8 +15,11 @@ import (
 const (
 	// confirmTime bounds Porcupine on one witness.
 	confirmTime = 2 * time.Second
-	// shrinkTime bounds the search for a smaller witness of one key.
-	shrinkTime = 5 * time.Second
+	// The search for a smaller witness of one key takes as long as the key's
+	// share, but not more nor less than this: a contradiction gets its witness
+	// even when the time is over.
+	shrinkMost  = 5 * time.Second
+	shrinkLeast = 50 * time.Millisecond
 	// conflictsTried is for how many conflicts of a key a witness is made, to show the smallest.
 	conflictsTried = 8
 	// secondOpinion is the number of operations of a key up to which
@@ -24,6 +27,8 @@ const (
 	// linearizable. Beyond, its memory (quadratic in the operations of a key)
 	// would be spent on what is known.
 	secondOpinion = 2000
+	// secondOpinionTime bounds the search then: its answer is not needed.
+	secondOpinionTime = time.Second
 )
 
 // judgement is what was found out about one key.
@@ -96,7 +101,7 @@ func judgeAll(ctx context.Context, t *timeline, l *limiter, pending []int32, jud
 				if !ok {
 					return
 				}
-				judgements[k] = j.key(ctx, &t.keys[k], share)
+				judgements[k] = j.safely(ctx, &t.keys[k], share)
 				mu.Lock()
 				done++
 				if progress != nil && (done%16 == 0 || done == len(pending)) {
@@ -117,7 +122,17 @@ type judge struct {
 	scratch  []registerOperation
 }
 
-// key decides one register within its share of time.
+// safely is key, but a defect of the checker costs the verdict on one key only.
+func (j *judge) safely(ctx context.Context, key *keyOperations, share time.Duration) (out judgement) {
+	defer func() {
+		if r := recover(); r != nil {
+			out = judgement{checked: true, why: fmt.Sprintf("the checker failed (%v), which is a defect of this program: please report it with the history", r)}
+		}
+	}()
+	return j.key(ctx, key, share)
+}
+
+// key decides one register within its share of time (0: unbounded).
 func (j *judge) key(ctx context.Context, key *keyOperations, share time.Duration) judgement {
 	r := &j.register
 	if err := r.load(j.timeline.operations, key.name, key.positions); err != nil {
@@ -144,12 +159,16 @@ func (j *judge) key(ctx context.Context, key *keyOperations, share time.Duration
 		}
 	}
 	if len(found) > 0 {
-		return j.refuted(found)
+		return j.refuted(found, share)
 	}
 	if proved && (len(p.operations) > secondOpinion || ctx.Err() != nil) {
 		return judgement{decided: true, checked: true}
 	}
-	a := j.ask(p, share)
+	limit := share
+	if proved && (share == 0 || share > secondOpinionTime) {
+		limit = secondOpinionTime
+	}
+	a := j.ask(p, limit)
 	switch {
 	case a.result == porcupine.Ok:
 		return judgement{decided: true, checked: true, porcupine: true}
@@ -158,9 +177,9 @@ func (j *judge) key(ctx context.Context, key *keyOperations, share time.Duration
 	case proved:
 		return judgement{decided: true, checked: true}
 	case a.result == porcupine.Unknown:
-		return judgement{checked: true, why: a.why, timedOut: true}
+		return judgement{checked: true, why: a.why, timedOut: a.timedOut}
 	}
-	return j.refuted(nil)
+	return j.refuted(nil, share)
 }
 
 // ask lets Porcupine decide prepared operations.
@@ -174,10 +193,13 @@ func (j *judge) ask(p prepared, share time.Duration) answer {
 
 // refuted makes the smallest witness it can of the contradictions, or, without
 // any (Porcupine alone found the history illegal), of the whole key.
-func (j *judge) refuted(found []conflict) judgement {
+func (j *judge) refuted(found []conflict, share time.Duration) judgement {
 	r := &j.register
 	out := judgement{decided: true, checked: true, porcupine: true, conflicts: max(len(found), 1), classes: map[string]int{}}
-	s := newShrinker(j.timeline.operations, r, int64(j.limiter.memory))
+	if share == 0 {
+		share = shrinkMost
+	}
+	s := newShrinker(j.timeline.operations, r, int64(j.limiter.memory), min(max(share, shrinkLeast), shrinkMost))
 	defer s.close()
 	var best []int32
 	if len(found) == 0 {

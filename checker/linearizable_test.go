@@ -75,7 +75,7 @@ func TestExplodingKeyEndsUnknownWithinItsMemory(t *testing.T) {
 	operations := order(explosive(healthyKeys(3), "hard", 1))
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	report, err := Check(ctx, operations, Options{Claims: []string{Linearizable}, Memory: int64(heap()) + 64<<20})
+	report, err := Check(ctx, operations, Options{Claims: []string{Linearizable}, Memory: int64(heap()) + 32<<20})
 	require.NoError(t, err)
 	require.NoError(t, ctx.Err(), "the time was over before the memory bound was reached")
 	assert.Equal(t, Unknown, report.Claims[0].Verdict)

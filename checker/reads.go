@@ -89,8 +89,10 @@ func (r *register) staleFinding(class string, newer, late int32) finding {
 	return f
 }
 
-// sessionState is what one process has written and read of one key.
+// sessionState is what one session has written and read of one key.
 type sessionState struct {
+	// key is the number of the key that the rest is about.
+	key int32
 	// written is its last acknowledged write, or none.
 	written int32
 	// newest is its read whose value was written last, or none; since is when that write began.
@@ -100,27 +102,38 @@ type sessionState struct {
 	last int32
 }
 
-type seenValue struct {
-	process history.Process
-	value   int32
-}
+type seenValue struct{ session, value int32 }
 
-// sessionReads walks the operations of a key session by session.
+// sessionReads walks the operations of a key session by session. Its states
+// are cleared from one key to the next by the number of the key only.
 type sessionReads struct {
-	states map[history.Process]*sessionState
-	// seen maps a value that a process has read to the first such read.
+	states []sessionState
+	key    int32
+	// seen maps a value that a session has read to the first such read.
 	seen map[seenValue]int32
 }
 
-func newSessionReads() *sessionReads {
-	return &sessionReads{states: map[history.Process]*sessionState{}, seen: map[seenValue]int32{}}
+func newSessionReads() *sessionReads { return &sessionReads{seen: map[seenValue]int32{}} }
+
+// begin starts with a new key.
+func (s *sessionReads) begin(t *timeline) {
+	s.key++
+	if len(s.states) < int(t.sessions) {
+		s.states = make([]sessionState, t.sessions)
+	}
+	clear(s.seen)
 }
 
-func (s *sessionReads) state(p history.Process) *sessionState {
-	st := s.states[p]
-	if st == nil {
-		st = &sessionState{written: none, newest: none, last: none}
-		s.states[p] = st
+// state is what the operation's session has done so far, or nil if the
+// operation belongs to no session.
+func (s *sessionReads) state(t *timeline, o *registerOperation) *sessionState {
+	session := t.session[o.position]
+	if session == none {
+		return nil
+	}
+	st := &s.states[session]
+	if st.key != s.key {
+		*st = sessionState{key: s.key, written: none, newest: none, last: none}
 	}
 	return st
 }
@@ -128,13 +141,13 @@ func (s *sessionReads) state(p history.Process) *sessionState {
 // ownWrites calls yield for each read by a process that had an acknowledged
 // write w of its own and read a value provably older than w.
 func (s *sessionReads) ownWrites(t *timeline, r *register, yield func(own, read int32)) {
-	clear(s.states)
+	s.begin(t)
 	for i := range r.operations {
 		o := &r.operations[i]
-		if !t.inSession(o.position) {
+		st := s.state(t, o)
+		if st == nil {
 			continue
 		}
-		st := s.state(t.operations[o.position].Process)
 		if o.mutates() {
 			if o.outcome == certain {
 				st.written = int32(i)
@@ -155,16 +168,14 @@ func (s *sessionReads) ownWrites(t *timeline, r *register, yield func(own, read 
 // before (between is none), or that returns to a value although it had read
 // another (between) since.
 func (s *sessionReads) backward(t *timeline, r *register, yield func(first, between, second int32)) {
-	clear(s.states)
-	clear(s.seen)
+	s.begin(t)
 	for i := range r.operations {
 		o := &r.operations[i]
-		if o.kind != read || !t.inSession(o.position) {
+		st := s.state(t, o)
+		if o.kind != read || st == nil {
 			continue
 		}
-		process := t.operations[o.position].Process
-		st := s.state(process)
-		id := seenValue{process, o.value}
+		id := seenValue{t.session[o.position], o.value}
 		earlier, seen := s.seen[id]
 		at, _ := r.knownBy(o.value)
 		unique := r.readOnce(o.value)

@@ -75,14 +75,14 @@ func readYourWritesChecker() readChecker {
 }
 
 func (s *sessionReads) eligibleOwn(t *timeline, r *register) int {
-	clear(s.states)
+	s.begin(t)
 	n := 0
 	for i := range r.operations {
 		o := &r.operations[i]
-		if !t.inSession(o.position) {
+		st := s.state(t, o)
+		if st == nil {
 			continue
 		}
-		st := s.state(t.operations[o.position].Process)
 		if o.mutates() && o.outcome == certain {
 			st.written = int32(i)
 		} else if o.kind == read && st.written != none {
@@ -113,14 +113,14 @@ func monotonicReadsChecker() readChecker {
 }
 
 func (s *sessionReads) eligibleRepeated(t *timeline, r *register) int {
-	clear(s.states)
+	s.begin(t)
 	n := 0
 	for i := range r.operations {
 		o := &r.operations[i]
-		if o.kind != read || !t.inSession(o.position) {
+		st := s.state(t, o)
+		if o.kind != read || st == nil {
 			continue
 		}
-		st := s.state(t.operations[o.position].Process)
 		if st.last != none {
 			n++
 		}

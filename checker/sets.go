@@ -318,15 +318,16 @@ func shrinkingSets(t *timeline, key *keyOperations, all *tally) int {
 func (s *setHistory) sessions(t *timeline, key *keyOperations, class string, all *tally,
 	learn func(old []expectation, o *history.Operation, p int32) []expectation,
 ) int {
-	sessions := map[history.Process][]expectation{}
+	sessions := map[int32][]expectation{}
 	in := make([]int32, len(s.elements))
 	eligible := 0
 	for _, p := range key.positions {
 		o := &t.operations[p]
-		if !t.inSession(p) || o.Type != history.Ok {
+		session := t.session[p]
+		if session == none || o.Type != history.Ok {
 			continue
 		}
-		expected := sessions[o.Process]
+		expected := sessions[session]
 		if o.F == history.FRead && len(expected) > 0 {
 			eligible++
 			for _, value := range o.Output.List() {
@@ -339,7 +340,7 @@ func (s *setHistory) sessions(t *timeline, key *keyOperations, class string, all
 				}
 			}
 		}
-		sessions[o.Process] = learn(expected, o, p)
+		sessions[session] = learn(expected, o, p)
 	}
 	return eligible
 }

@@ -32,11 +32,11 @@ type shrinker struct {
 
 // newShrinker has a bound of its own, so that a contradiction found in the
 // last moment still gets its witness.
-func newShrinker(operations []history.Operation, r *register, memory int64) *shrinker {
-	ctx, cancel := context.WithTimeout(context.Background(), shrinkTime+confirmTime)
+func newShrinker(operations []history.Operation, r *register, memory int64, limit time.Duration) *shrinker {
+	ctx, cancel := context.WithTimeout(context.Background(), limit+2*confirmTime)
 	return &shrinker{
 		operations: operations, register: r, limiter: newLimiter(ctx, memory), cancel: cancel,
-		deadline: time.Now().Add(shrinkTime),
+		deadline: time.Now().Add(limit),
 	}
 }
 
@@ -248,6 +248,10 @@ func (s *shrinker) finding(set []int32) finding {
 	slices.Sort(positions)
 	f.positions = slices.Compact(positions)
 	f.confirm(s.limiter, s.operations)
+	if !f.confirmed { // the plain model may be too slow for a long witness
+		s.deadline = time.Now().Add(confirmTime)
+		f.confirmed = s.illegal(set)
+	}
 	return f
 }
 

@@ -44,7 +44,11 @@ func (c *Cluster) createNetwork(ctx context.Context) error {
 	// Runs begin to search at different places, so they seldom meet.
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(c.options.Run))
-	first := int(h.Sum32() % subnets)
+	return c.createNetworkFrom(ctx, int(h.Sum32()%subnets), taken)
+}
+
+// createNetworkFrom tries the subnets from the first on, but those that are taken.
+func (c *Cluster) createNetworkFrom(ctx context.Context, first int, taken []netip.Prefix) error {
 	no := false
 	var refused error
 	for i := range subnets {

@@ -98,8 +98,16 @@ func (p *Performance) record(ctx context.Context, engine *docker.Engine, folder 
 		defer cancel()
 		err = errors.Join(err, cluster.Close(ctx))
 	}()
+	recorder := NewRecorder(writer)
+	recorder.OnFault = func(f string, fault history.Fault) {
+		proof := "verified"
+		if !fault.Verified {
+			proof = "NOT VERIFIED"
+		}
+		live.Log("%-6s %s %s %s: %s: %s", f, fault.ID, fault.Kind, fault.Description, proof, fault.Evidence)
+	}
 	run, err := NewRun(RunConfig{Plan: p.Plan, System: p.System, Cluster: cluster,
-		Recorder: NewRecorder(writer), Observer: live, Interrupt: p.Interrupt})
+		Recorder: recorder, Observer: live, Interrupt: p.Interrupt})
 	if err != nil {
 		return err
 	}

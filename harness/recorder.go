@@ -27,6 +27,9 @@ type Recorder struct {
 	keys    []string
 	known   map[string]bool
 	counts  Counts
+	// OnFault, if set before the first event, is told of every fault's
+	// injection and healing as soon as it is complete.
+	OnFault func(f string, fault history.Fault)
 }
 
 // Counts is the traffic so far.
@@ -55,6 +58,11 @@ func (r *Recorder) Record(e history.Event) (history.Event, error) {
 	r.next++
 	if e.Process != history.Nemesis {
 		r.count(&e)
+	} else if r.OnFault != nil && e.Type != history.Invoke && (e.F == history.FInject || e.F == history.FHeal) {
+		var fault history.Fault
+		if json.Unmarshal(e.Value.Raw(), &fault) == nil {
+			r.OnFault(e.F, fault)
+		}
 	}
 	return e, nil
 }

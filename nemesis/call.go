@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -121,9 +120,6 @@ func keysOf[V any](m map[string]V) []string {
 }
 
 func inOrderOf(set map[string]bool) []string { return keysOf(set) }
-
-// oneLine joins the lines of a joined error.
-func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // between draws from low…high, both included.
 func between(r *rand.Rand, low, high int) int { return low + r.IntN(high-low+1) }

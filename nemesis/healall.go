@@ -20,7 +20,7 @@ func (n *Nemesis) HealAll(ctx context.Context) error {
 	deadline := n.timer.Now().Add(n.healTimeout)
 	errs := make(map[string]error)
 	var linksOpen error
-	for {
+	for tries := 1; ; tries++ {
 		linksOpen = nil
 		for node, err := range n.healNodes(ctx) {
 			errs[node] = err
@@ -32,7 +32,7 @@ func (n *Nemesis) HealAll(ctx context.Context) error {
 		for _, node := range n.nodes {
 			failure = errors.Join(failure, errs[node])
 		}
-		if failure == nil || !n.timer.Now().Before(deadline) || n.timer.Sleep(ctx, healPause) != nil {
+		if failure == nil || !n.timer.Now().Before(deadline) || n.timer.Sleep(ctx, backOff(tries)) != nil {
 			return failure
 		}
 	}

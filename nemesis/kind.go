@@ -219,7 +219,7 @@ func nearestKind(name string) string {
 			return c
 		}
 	}
-	if edits <= max(1, len(best)/3) {
+	if edits <= max(1, (len(best)+1)/3) {
 		return best
 	}
 	return ""

@@ -62,7 +62,8 @@ func (n *Nemesis) live(ctx context.Context, f *plan.Fault, end time.Time) error 
 func (n *Nemesis) inject(ctx context.Context, e effect, value history.Fault, end time.Time) error {
 	injectError := e.inject(ctx)
 	seen := e.verify(ctx, later(end, n.timer.Now().Add(verifyAtLeast)))
-	return n.recordSeen(history.FInject, value, seen, injectError)
+	seen.ok, seen.text = seen.ok && injectError == nil, evidence(seen, injectError)
+	return n.recordSeen(history.FInject, value, seen)
 }
 
 // heal ends the fault, again and again until its end was observed or the time for it is up.
@@ -81,19 +82,24 @@ func (n *Nemesis) heal(ctx context.Context, e effect, f *plan.Fault, value histo
 			// It could not be seen now, and need not: the other fault ends in its own time.
 			deadline = n.timer.Now().Add(n.healTimeout)
 		}
-		if seen.ok || !n.timer.Now().Before(deadline) || n.timer.Sleep(ctx, healPause) != nil {
+		if seen.ok || !n.timer.Now().Before(deadline) || n.timer.Sleep(ctx, backOff(tries)) != nil {
 			break
 		}
 	}
 	if seen.ok {
 		healError = nil // the end was seen: what went wrong on the way matters no more
 	}
-	seen.text += renewals.problems()
-	recordError = errors.Join(recordError, n.recordSeen(history.FHeal, value, seen, healError))
+	seen.text = evidence(seen, healError) + renewals.problems()
+	recordError = errors.Join(recordError, n.recordSeen(history.FHeal, value, seen))
 	if !seen.ok {
 		return errors.Join(recordError, &NotHealedError{Fault: f.ID, Description: value.Description, Evidence: seen.text})
 	}
 	return recordError
+}
+
+// backOff is the time before the next try to heal: it doubles, up to a second.
+func backOff(tries int) time.Duration {
+	return min(healPause<<min(tries-1, 10), time.Second)
 }
 
 // heldByOthers says whether another fault keeps the process of a target from answering.
@@ -108,15 +114,20 @@ func (n *Nemesis) heldByOthers(f *plan.Fault) bool {
 
 // recordSeen records the completion of an inject or heal operation: ok if it
 // was verified, else info, because then nobody knows.
-func (n *Nemesis) recordSeen(f string, value history.Fault, seen observation, failure error) error {
-	value.Verified, value.Evidence, value.Offset = seen.ok && failure == nil, seen.text, int64(seen.offset)
-	if failure != nil {
-		value.Evidence = oneLine(failure) + "; " + seen.text
-	}
+func (n *Nemesis) recordSeen(f string, value history.Fault, seen observation) error {
+	value.Verified, value.Evidence, value.Offset = seen.ok, seen.text, int64(seen.offset)
 	if value.Verified {
 		return n.record(f, history.Ok, value, "")
 	}
 	return n.record(f, history.Info, value, "not verified: "+value.Evidence)
+}
+
+// evidence is what went wrong, in one line, and what was seen.
+func evidence(seen observation, failure error) string {
+	if failure == nil {
+		return seen.text
+	}
+	return strings.ReplaceAll(failure.Error(), "\n", "; ") + "; " + seen.text
 }
 
 func (n *Nemesis) record(f string, t history.Type, value history.Fault, failure string) error {

@@ -99,7 +99,7 @@ const (
 	renewEvery   = 2 * time.Second
 	// verifyAtLeast is how long verification may take even if the fault is shorter; it then lasts longer.
 	verifyAtLeast = time.Second
-	// healPause is the time between two tries to heal.
+	// healPause is the time between the first two tries to heal.
 	healPause          = 100 * time.Millisecond
 	defaultHealTimeout = 15 * time.Second
 	// healSlice is how long the end of a fault is looked for before it is healed again.

@@ -213,8 +213,9 @@ type clockWatch struct {
 }
 
 // enoughReadings is how many readings that agree with a fault's end make up
-// for not contradicting the fault: a slow drift just begun, the low phase of a strobe.
-const enoughReadings = 10
+// for not contradicting the fault: a slow drift just begun, the low phase of a
+// strobe, which so many readings of a strobe that goes on would not all meet.
+const enoughReadings = 20
 
 func (w *clockWatch) observe(ctx context.Context, until time.Time) observation {
 	for i := 0; ; i++ {
@@ -225,6 +226,9 @@ func (w *clockWatch) observe(ctx context.Context, until time.Time) observation {
 			_, _, now := w.n.clocks.others(w.node, w.own.fault)
 			if w.err = err; err == nil && now == changes {
 				if done, ok := w.judge(others, r); done {
+					if !ok {
+						w.take(others, r) // the reading that says so is the one to show
+					}
 					return w.result(ok)
 				}
 			}
@@ -272,16 +276,9 @@ func (w *clockWatch) note(others []clockPart, r clockReading) {
 		w.least, w.most = middle, middle
 	}
 	w.least, w.most = min(w.least, middle), max(w.most, middle)
-	drifts := w.own.clock.RatePPM != 0
-	if w.best == nil || drifts || r.offset.width() <= w.best.offset.width() {
-		w.best = &r
-		w.expected = 0
-		if w.inForce {
-			w.expected = w.own.constant(r.since, r.until).middle()
-		}
-		for _, p := range others {
-			w.expected += p.constant(r.since, r.until).middle()
-		}
+	// A drift is shown by its latest reading, which is the largest; anything else by the sharpest.
+	if w.best == nil || w.own.clock.RatePPM != 0 || r.offset.width() <= w.best.offset.width() {
+		w.take(others, r)
 	}
 	if w.own.clock.Period > 0 {
 		steady := w.own
@@ -292,6 +289,17 @@ func (w *clockWatch) note(others []clockPart, r clockReading) {
 		isLow, isHigh := anyMeets(lows, r.offset), anyMeets(highs, r.offset)
 		w.low = w.low || isLow && !isHigh
 		w.high = w.high || isHigh && !isLow
+	}
+}
+
+// take makes a reading the one that is shown.
+func (w *clockWatch) take(others []clockPart, r clockReading) {
+	w.best, w.expected = &r, 0
+	if w.inForce {
+		w.expected = w.own.constant(r.since, r.until).middle()
+	}
+	for _, p := range others {
+		w.expected += p.constant(r.since, r.until).middle()
 	}
 }
 

@@ -41,10 +41,11 @@ func drawTargets(r *rand.Rand, nodes []string, _ bool, f *plan.Fault) {
 }
 
 // spanOutage keeps outages of a majority short, because nothing can be
-// observed of a cluster that never answers.
-func spanOutage(shape string, _ time.Duration, o ScheduleOptions) (time.Duration, time.Duration) {
+// observed of a cluster that never answers: one leaves room for another in
+// what a run may have of them.
+func spanOutage(shape string, length time.Duration, o ScheduleOptions) (time.Duration, time.Duration) {
 	if shape == Majority || shape == All {
-		return o.Shortest, max(o.Shortest, o.Longest*3/5)
+		return o.Shortest, max(o.Shortest, min(o.Longest*3/5, length/mostOutage-o.Shortest))
 	}
 	return o.Shortest, o.Longest
 }

@@ -37,6 +37,8 @@ func (o ScheduleOptions) filled() ScheduleOptions {
 const (
 	// calm is the time before the first fault and after the last, in runs that are long enough.
 	calm = time.Second
+	// leastWindow is the time below which a run has no room for any fault.
+	leastWindow = 100 * time.Millisecond
 	// apart is the least time between faults that must not meet on a node: it
 	// leaves the node time to come back and the nemesis time to verify.
 	apart = 750 * time.Millisecond
@@ -64,18 +66,18 @@ const (
 // ParseKinds and Available, which refuse them.
 func Schedule(seed uint64, names []string, nodes []string, length time.Duration, o ScheduleOptions) []plan.Fault {
 	o = o.filled()
-	margin := min(calm, length/6)
+	margin := min(calm, length/6).Round(time.Millisecond)
+	window := length - 2*margin
+	o.Shortest = min(o.Shortest, window)
 	b := &board{seed: seed, nodes: nodes, length: length, options: o, first: margin, end: length - margin,
 		buckets: map[int][]*placedFault{}}
-	o.Shortest = min(o.Shortest, b.end-b.first)
-	b.options = o
 	var wanted []*kind
 	for _, k := range kinds() {
 		if slices.Contains(names, k.name) && len(nodes) >= k.fewest() {
 			wanted = append(wanted, k)
 		}
 	}
-	if len(wanted) == 0 || o.Shortest <= 0 {
+	if len(wanted) == 0 || window < leastWindow {
 		return []plan.Fault{}
 	}
 	slots := b.deal(wanted)

@@ -212,6 +212,9 @@ func findRing(nodes []string, cut map[history.Cut]bool) []string {
 		}
 		return shared
 	}
+	if ring := opposites(nodes, cut); ring != nil {
+		return ring
+	}
 	ring := []string{nodes[0]}
 	for len(ring) < len(nodes) {
 		last, best, most := ring[len(ring)-1], "", -1
@@ -238,6 +241,28 @@ func findRing(nodes []string, cut map[history.Cut]bool) []string {
 		}
 	}
 	return ring
+}
+
+// opposites returns the ring if every node fails to hear exactly one other,
+// the one opposite (as with four or six nodes), where all neighbours look alike.
+func opposites(nodes []string, cut map[history.Cut]bool) []string {
+	opposite := map[string]string{}
+	for c := range cut {
+		if !cut[history.Cut{From: c.To, To: c.From}] {
+			return nil
+		}
+		opposite[c.From] = c.To
+	}
+	if len(cut) != len(nodes) || len(opposite) != len(nodes) {
+		return nil
+	}
+	var near, far []string
+	for _, node := range nodes {
+		if !slices.Contains(far, node) {
+			near, far = append(near, node), append(far, opposite[node])
+		}
+	}
+	return append(near, far...)
 }
 
 func listCuts(cuts []history.Cut) string {

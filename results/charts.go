@@ -11,7 +11,7 @@ import (
 // latencies in milliseconds, rates in operations a second. A null is a gap.
 type chartData struct {
 	Edges        []float64            `json:"edges"`   // of the buckets, one more than there are
-	Middles      []float64            `json:"middles"` // of the buckets
+	Middles      []float64            `json:"middles"` // of the buckets, and both ends of the run
 	Ok           []float64            `json:"ok"`
 	Info         []float64            `json:"info"`
 	Fail         []float64            `json:"fail"`
@@ -77,10 +77,14 @@ func (v *viewer) charts() {
 	if series.Width > 1e9 {
 		v.view.BucketWidth = fmt.Sprintf("%d seconds", series.Width/1e9)
 	}
+	// The quantiles get an empty place at both ends, so that all charts have the same time axis.
+	d.gap(0)
 	for i := range series.buckets {
 		v.bucket(series, i)
 	}
-	d.Edges = append(d.Edges, inSeconds(int64(len(series.buckets))*series.Width))
+	end := inSeconds(int64(len(series.buckets)) * series.Width)
+	d.gap(end)
+	d.Edges = append(d.Edges, end)
 	// A stepped line goes on to the last edge at the last bucket's height.
 	d.Ok, d.Info, d.Fail = again(d.Ok), again(d.Info), again(d.Fail)
 	v.dots(scan)
@@ -101,6 +105,13 @@ func (v *viewer) charts() {
 	v.view.RateLabel = fmt.Sprintf("Operations per second by outcome over %.0f seconds, with the faults as bands. The numbers are in the table below.", float64(scan.Last)/1e9)
 }
 
+// gap adds a moment without latencies.
+func (d *chartData) gap(at float64) {
+	d.Middles = append(d.Middles, at)
+	d.P50, d.P95, d.P99 = append(d.P50, nil), append(d.P95, nil), append(d.P99, nil)
+}
+
+// again repeats the last element.
 func again(list []float64) []float64 {
 	if len(list) == 0 {
 		return []float64{0}

@@ -13,12 +13,15 @@ import (
 type TextOptions struct {
 	// Color asks for ANSI colours. The text says the same without them.
 	Color bool
-	// Width is the longest line, in columns; 0 and everything above is 100.
+	// Width is the longest line, in columns, from 72 to 100; 0 is 100.
 	Width int
 }
 
 // summaryWidth is the widest line that still fits terminals and CI logs.
 const summaryWidth = 100
+
+// summaryLeast is the narrowest line that has room for a witness' table.
+const summaryLeast = 72
 
 // Summary writes the last lines of a run: each claim with its verdict, then
 // for each refuted one what was seen, why, and by which operations; why an
@@ -27,10 +30,10 @@ const summaryWidth = 100
 // broken; a long command is continued as a shell allows.
 func Summary(w io.Writer, run *Run, options TextOptions) error {
 	width := options.Width
-	if width <= 0 || width > summaryWidth {
+	if width <= 0 {
 		width = summaryWidth
 	}
-	t := &terminal{run: run, width: max(width, 40), color: options.Color}
+	t := &terminal{run: run, width: min(max(width, summaryLeast), summaryWidth), color: options.Color}
 	t.validity()
 	t.claims()
 	for i, c := range run.Document.Claims {

@@ -20,7 +20,8 @@ const (
 	axisHeight = 24.0
 	edge       = 14.0 // room before the first and after the last moment
 	letter     = 6.7  // a letter of 11 px in a monospaced font
-	gapMost    = 110.0
+	gapMost    = 50.0
+	breakLeast = 46.0 // of a gap that says how long it was
 )
 
 // picture is the drawing of a witness and the operations around it. Its time
@@ -113,7 +114,7 @@ func (l *layout) solve() (typical int64) {
 			gap := t - l.times[i-1]
 			x = l.x[i-1] + min(4+9*math.Log2(1+float64(gap)/float64(typical)), gapMost)
 			if isBreak(gap, typical) {
-				x = max(x, l.x[i-1]+76)
+				x = max(x, l.x[i-1]+breakLeast)
 			}
 		}
 		for _, c := range l.atLeast[t] {
@@ -148,7 +149,7 @@ func (l *layout) at(t int64) float64 {
 // around the witness are left out until it does, but for the pictureLeast nearest.
 const (
 	pictureWidth = 1040.0
-	pictureLeast = 4
+	pictureLeast = 2
 )
 
 // draw lays the scene out, with the faults and crashes of its time; around
@@ -186,7 +187,7 @@ func (s *Scene) drawWith(around []*Moment, faults []Fault, crashes []Crash) *pic
 			}
 		}
 		labels[m] = label
-		width := float64(utf8.RuneCountInString(label))*letter + 12
+		width := textWidth(label) + 12
 		l.moment(m.Start)
 		end := m.Finish
 		if end < 0 {
@@ -247,11 +248,18 @@ func (l *layout) fault(f Fault, first, last int64) {
 	start, end := f.within(first, last)
 	l.moment(start)
 	l.moment(end)
-	l.apart(start, end, float64(utf8.RuneCountInString(f.short()))*letter+10)
+	l.apart(start, end, textWidth(f.shorter())+10)
 }
 
-// short names a fault in a picture.
+func textWidth(s string) float64 { return float64(utf8.RuneCountInString(s)) * letter }
+
+// short names a fault in a picture where there is room; shorter is always there.
 func (f Fault) short() string { return clip(strings.TrimSpace(f.ID+" "+f.Fault), 34) }
+
+func (f Fault) shorter() string {
+	kind, _, _ := strings.Cut(f.Fault, " ")
+	return clip(strings.TrimSpace(f.ID+" "+kind), 20)
+}
 
 // class is the fault's colour; the label says the same in words.
 func (f Fault) class() string {
@@ -274,6 +282,9 @@ func (p *picture) strips(l *layout, faults []Fault, first, last int64) int {
 			s.X = gutter
 		}
 		s.Width = l.at(end) - s.X
+		if textWidth(s.Label)+8 > s.Width {
+			s.Label = f.shorter()
+		}
 		row := slices.IndexFunc(ends, func(x float64) bool { return x+2 <= s.X })
 		if row < 0 {
 			row = len(ends)
@@ -362,26 +373,29 @@ func (p *picture) bar(l *layout, m *Moment, top float64, label string, witness b
 // axis writes times where there is room, the witness' own first, and marks
 // where much time was left out.
 func (p *picture) axis(l *layout, witness []*Moment, typical int64) {
-	const room = 70.0
+	const room = 66.0
 	var taken []float64
-	free := func(x float64) bool {
+	free := func(x float64, room float64) bool {
 		return !slices.ContainsFunc(taken, func(y float64) bool { return math.Abs(x-y) < room })
 	}
-	for i := 1; i < len(l.times)-1; i++ {
-		if gap := l.times[i] - l.times[i-1]; isBreak(gap, typical) {
-			x := (l.x[i] + l.x[i-1]) / 2
-			taken = append(taken, x)
-			p.Breaks = append(p.Breaks, pictureTick{X: x, Text: "+" + span(gap)})
-		}
-	}
 	try := func(t int64) {
-		if x := l.at(t); free(x) && x < l.right-room/2 {
+		if x := l.at(t); free(x, room) && x < l.right-room/2 {
 			taken = append(taken, x)
 			p.Ticks = append(p.Ticks, pictureTick{X: x, Text: instant(t)})
 		}
 	}
 	for _, m := range witness {
 		try(m.Start)
+	}
+	for i := 1; i < len(l.times)-1; i++ {
+		if gap := l.times[i] - l.times[i-1]; isBreak(gap, typical) {
+			b := pictureTick{X: (l.x[i] + l.x[i-1]) / 2}
+			if free(b.X, 46) {
+				taken = append(taken, b.X)
+				b.Text = "+" + span(gap)
+			}
+			p.Breaks = append(p.Breaks, b)
+		}
 	}
 	for _, t := range l.times[:max(len(l.times)-1, 0)] {
 		try(t)

@@ -260,14 +260,14 @@ func (v *viewer) witness(position, i int, c Claim) witnessView {
 	for n, m := range scene.Witness {
 		out.Operations = append(out.Operations, newOperationView(n+1, m))
 	}
-	out.Porcupine = v.porcupine(scene)
+	out.Porcupine = v.porcupine(scene, info.Faults)
 	v.view.HasPictures = v.view.HasPictures || out.Porcupine != ""
 	return out
 }
 
 // porcupine returns Porcupine's page of the witness, or nothing where there
 // is none or no room for it.
-func (v *viewer) porcupine(scene *Scene) string {
+func (v *viewer) porcupine(scene *Scene, faults []string) string {
 	if v.visualize == nil {
 		return ""
 	}
@@ -279,7 +279,7 @@ func (v *viewer) porcupine(scene *Scene) string {
 	for _, m := range scene.Witness {
 		operations = append(operations, *m.operation)
 	}
-	content, err := v.visualize(operations, v.intervals(scene)...)
+	content, err := v.visualize(operations, v.intervals(scene, faults)...)
 	if err != nil {
 		return "" // not every claim's witness can be drawn by a checker of linearizability
 	}
@@ -293,14 +293,17 @@ func (v *viewer) porcupine(scene *Scene) string {
 	return text
 }
 
-// intervals are the faults of the scene's time in the checkers' form.
-func (v *viewer) intervals(scene *Scene) []checker.FaultInterval {
+// intervals are the named faults in the checkers' form.
+func (v *viewer) intervals(scene *Scene, ids []string) []checker.FaultInterval {
 	first, last := scene.Witness[0].Start, int64(0)
 	for _, m := range scene.Witness {
 		last = max(last, m.Start, m.Finish)
 	}
 	var out []checker.FaultInterval
 	for _, f := range overlapping(v.run.Document.Faults, first, last) {
+		if !slices.Contains(ids, f.ID) {
+			continue
+		}
 		kind, shape, _ := strings.Cut(f.Fault, " ")
 		interval := checker.FaultInterval{
 			Fault: history.Fault{ID: f.ID, Kind: kind, Shape: shape, Description: f.Description, Targets: f.Targets, Evidence: f.Evidence},

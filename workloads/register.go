@@ -26,7 +26,7 @@ func (Register) Describe() string {
 func (Register) Settings() []target.Setting {
 	return []target.Setting{
 		{Name: "keys", Default: "5", Values: "1…", Help: "keys in use at a time"},
-		{Name: "operations-per-key", Default: "200", Values: "10…", Help: "operations on a key, all clients together, before it is retired; varies by 10 % from key to key"},
+		{Name: "operations-per-key", Default: "200", Values: "10…", Help: "operations on a key, all clients together, before it is retired; about that many, so that keys end one by one"},
 		{Name: "writes", Default: "50", Values: "1…99", Help: "writes among the operations, in percent"},
 	}
 }
@@ -63,6 +63,9 @@ func (Register) Main(c Config) (generator.Generator, error) {
 	return generator.Function(func(worker, index int) (generator.Operation, bool) {
 		who, which := uint64(worker), uint64(index)
 		slot := int(plan.Draw(c.Seed, "register/key", who, which) % uint64(keys))
+		if plan.Draw(c.Seed, "register/meet", who, which)%100 < meeting {
+			slot = int(plan.Draw(c.Seed, "register/hot", which/hotFor) % uint64(keys))
+		}
 		op := generator.Operation{F: history.FRead, Key: rounds.key(slot, index), Node: node(worker, index)}
 		if plan.Draw(c.Seed, "register/write", who, which)%100 < uint64(writes) {
 			op.F = history.FWrite
@@ -71,6 +74,16 @@ func (Register) Main(c Config) (generator.Generator, error) {
 		return op, true
 	}), nil
 }
+
+// Anomalies need clients that meet: a read inversion shows only to two reads of
+// a key while a write of it is on its way, which is a matter of milliseconds.
+// Paced workers are all at about the same index, so the index alone names a
+// hot key which meeting percent of the operations go to, for hotFor operations
+// of each worker.
+const (
+	meeting = 60
+	hotFor  = 2
+)
 
 // keyRounds names the key that a slot holds at a worker's index-th operation.
 // A slot's key changes after length operations of each worker, more or less

@@ -303,6 +303,8 @@ func (e ednForm) length() int {
 	depth := 0
 	for i := 0; i < len(e); i++ {
 		switch c := e[i]; {
+		case (c == '"' || c == '\\') && depth == 0 && i > 0:
+			return i // an atom ends where a string or a character begins
 		case c == '"':
 			for i++; i < len(e) && e[i] != '"'; i++ {
 				if e[i] == '\\' {

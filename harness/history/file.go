@@ -213,14 +213,11 @@ func (p *prescan) lines(ctx context.Context, text *bufio.Reader, format Format) 
 			return fmt.Errorf("read history: %w", ctx.Err())
 		}
 		line, _, err := lines.next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		var bad *FormatError
-		if errors.As(err, &bad) {
-			return nil
-		}
 		if err != nil {
+			var bad *FormatError
+			if errors.Is(err, io.EOF) || errors.As(err, &bad) {
+				return nil
+			}
 			return err
 		}
 		if format != FormatJSONL {

@@ -91,7 +91,7 @@ func (s *jsonlSource) next(e *Event) (int64, error) {
 	}
 	if err := s.decoder.Decode(line, e); err != nil {
 		if !whole {
-			s.summary.warn(s.lines.number, "the last line is cut: dropped %d bytes, beginning %.60q", len(line), line)
+			s.summary.warn(s.lines.number, "the last line is cut: dropped %d bytes, beginning %#.60q", len(line), line)
 			return s.lines.number, io.EOF
 		}
 		return s.lines.number, fault(ErrSyntax, s.lines.number, -1, "%v", err)

@@ -202,10 +202,10 @@ func detect(text *bufio.Reader) (Format, error) {
 		return FormatEDN, nil
 	case first == '#' || first == ';':
 		return FormatEDN, nil
-	case bytes.Contains(line, []byte("jepsen.util - ")):
+	case bytes.Contains(head, []byte("jepsen.util - ")):
 		return FormatLog, nil
 	}
-	return "", fmt.Errorf("%w; it begins %.40q", ErrNoHistory, line)
+	return "", fmt.Errorf("%w; it begins %#.40q", ErrNoHistory, line)
 }
 
 // chunkSize is the number of operations that are allocated together: small

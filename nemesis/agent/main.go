@@ -7,9 +7,11 @@ import (
 	"os/signal"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/refute-lab/refute/nemesis/agent/clock"
 	"github.com/refute-lab/refute/nemesis/agent/process"
+	"github.com/refute-lab/refute/nemesis/agent/protocol"
 )
 
 // exitFailed is the code with which a stage before the entrypoint fails; it is
@@ -36,7 +38,7 @@ func main() {
 }
 
 func runPod(args []string) int {
-	var o podOptions
+	o := podOptions{silence: protocol.SilenceSeconds * time.Second}
 	flags := flag.NewFlagSet("agent", flag.ContinueOnError)
 	flags.StringVar(&o.data, "data", "", "the node's data `directory`, if it has one")
 	flags.StringVar(&o.control, "control", "", "the `directory` that the pod shares with the node, for the clock's control page")

@@ -27,10 +27,15 @@ import (
 // longestLine bounds a request, in bytes.
 const longestLine = 1 << 20
 
+// clockHelper is how the command line of the process begins by which package
+// clock patches the node: it must run while the node is stopped.
+var clockHelper = []string{"refute-clock", "clock-helper"}
+
 // podOptions are the flags of the agent proper.
 type podOptions struct {
 	data, control string
 	clock         bool
+	silence       time.Duration // how long the agent lives without a line
 }
 
 // agent is the state of the agent of one pod.
@@ -86,12 +91,12 @@ func runAgent(o podOptions, in io.Reader, out io.Writer) error {
 		ended <- scanner.Err()
 	}()
 	lanes := a.lanes()
-	silence := time.NewTimer(protocol.SilenceSeconds * time.Second)
+	silence := time.NewTimer(o.silence)
 	defer silence.Stop()
 	for {
 		select {
 		case line := <-lines:
-			silence.Reset(protocol.SilenceSeconds * time.Second)
+			silence.Reset(o.silence)
 			var r protocol.Request
 			if err := json.Unmarshal(line, &r); err != nil {
 				a.out.send(protocol.Response{Error: fmt.Sprintf("not a request: %v", err)})
@@ -101,7 +106,7 @@ func runAgent(o podOptions, in io.Reader, out io.Writer) error {
 		case err := <-ended:
 			return errors.Join(err, a.close("the controller is gone"))
 		case <-silence.C:
-			return a.close(fmt.Sprintf("nothing heard for %d seconds", protocol.SilenceSeconds))
+			return a.close(fmt.Sprintf("nothing heard for %v", o.silence))
 		case s := <-terminated:
 			return a.close("signal: " + s.String())
 		}
@@ -143,7 +148,7 @@ func (a *agent) open() error {
 	}
 	a.leases = lease.New(a.undo, a.expired)
 	a.node, err = process.Listen(process.Options{
-		Proc: "/proc", Wrapper: wrapper, Arrived: a.handOver,
+		Proc: "/proc", Wrapper: wrapper, Helper: clockHelper, Arrived: a.handOver,
 		Event: func(e protocol.Event) { go a.out.send(e) },
 	})
 	return err

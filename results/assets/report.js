@@ -8,13 +8,15 @@
   // Porcupine measures its texts while it draws, which fails while hidden:
   // its page is put in place when the details are opened.
   document.querySelectorAll("details.porcupine").forEach(function (details) {
-    details.addEventListener("toggle", function () {
+    function show() {
       var frame = details.querySelector("iframe[data-picture]");
       if (details.open && frame) {
         frame.srcdoc = frame.dataset.picture;
         frame.removeAttribute("data-picture");
       }
-    });
+    }
+    details.addEventListener("toggle", show);
+    show();
   });
 
   function color(name) {
@@ -134,6 +136,11 @@
     return ms >= 1 ? +ms.toPrecision(3) + " ms" : +(ms * 1000).toPrecision(3) + " µs";
   }
 
+  // decades leaves the powers of ten of a logarithmic axis.
+  function decades(u, splits) {
+    return splits.map(function (v) { return Math.abs(Math.log10(v) - Math.round(Math.log10(v))) < 1e-6 ? v : null; });
+  }
+
   function chart(id, height, options) {
     var element = document.getElementById(id);
     if (!element) { return; }
@@ -145,8 +152,8 @@
       cursor: { sync: { key: "time" }, drag: { x: true, y: false } },
       scales: { x: { time: false, range: function (u, low, high) { return low == null ? [0, 1] : [low, high]; } }, y: options.y },
       axes: [
-        Object.assign({ values: function (u, splits) { return splits.map(function (v) { return +v.toFixed(3) + " s"; }); } }, axis),
-        Object.assign({ size: 62, values: options.values }, axis)
+        Object.assign({ size: 30, values: function (u, splits) { return splits.map(function (v) { return +v.toFixed(3) + " s"; }); } }, axis),
+        Object.assign({ size: 62, values: options.values }, axis, options.scatter ? { grid: Object.assign({ filter: decades }, axis.grid), ticks: Object.assign({ filter: decades }, axis.ticks) } : {})
       ],
       series: [{ label: "at", value: function (u, v) { return v == null ? "–" : v.toFixed(1) + " s"; } }].concat(options.series),
       hooks: { drawClear: [bands], drawAxes: options.scatter ? [scatter] : [], draw: [marks] }
@@ -166,7 +173,7 @@
     chart("latency", 320, {
       scatter: true,
       y: { distr: 3, range: function () { return data.latencyRange; } },
-      values: function (u, splits) { return splits.map(function (v) { return v == null ? "" : latencyText(v); }); },
+      values: function (u, splits) { return decades(u, splits).map(function (v) { return v == null ? "" : latencyText(v); }); },
       data: [data.middles, data.p50, data.p95, data.p99],
       series: [line("p50", "text", [], lat), line("p95", "text", [7, 4], lat), line("p99", "text", [2, 3], lat)]
     });

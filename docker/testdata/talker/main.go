@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 )
 
@@ -57,6 +58,21 @@ func main() {
 			return
 		}
 		fmt.Fprintln(w, "ok")
+	})
+	var holds atomic.Int64
+	http.HandleFunc("/holds", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, holds.Load()) })
+	http.HandleFunc("/hold", func(w http.ResponseWriter, r *http.Request) {
+		c, err := net.Dial("tcp", r.FormValue("address"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		defer c.Close()
+		holds.Add(1)
+		defer holds.Add(-1)
+		if _, err := c.Read(make([]byte, 1)); err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+		}
 	})
 	http.HandleFunc("/addresses", func(w http.ResponseWriter, _ *http.Request) {
 		as, _ := net.InterfaceAddrs()

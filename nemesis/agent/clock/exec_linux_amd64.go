@@ -122,13 +122,17 @@ func startHelper(o options) error {
 	if err != nil {
 		return unavailable(err)
 	}
-	if _, err := between.Wait(); err != nil {
-		return unavailable(err)
-	}
 	if err := fromHelper.SetReadDeadline(time.Now().Add(attachTimeout)); err != nil {
 		return unavailable(err)
 	}
-	return attach(bufio.NewReader(fromHelper), toHelper)
+	if err := attach(bufio.NewReader(fromHelper), toHelper); err != nil {
+		return err
+	}
+	// It has long ended, or ends now; it must not stay behind as the command's child.
+	if _, err := between.Wait(); err != nil {
+		return unavailable(err)
+	}
+	return nil
 }
 
 // attach is this side's part of the talk with the helper: it tells its process

@@ -81,8 +81,8 @@ func ended(err error) error {
 }
 
 func (p *patcher) patch(t *tracee) error {
-	var regs unix.PtraceRegs
-	if err := unix.PtraceGetRegs(t.tid, &regs); err != nil {
+	var regs unix.PtraceRegsAmd64
+	if err := unix.PtraceGetRegsAmd64(t.tid, &regs); err != nil {
 		return fmt.Errorf("registers of process %d: %w", t.tid, err)
 	}
 	if regs.Cs != userCode64 {

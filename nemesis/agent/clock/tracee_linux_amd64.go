@@ -22,6 +22,10 @@ const (
 // microseconds, on a machine under load.
 const stepTimeout = 10 * time.Second
 
+// Registers are read and written by PtraceGetRegsAmd64 and PtraceSetRegsAmd64
+// only: PtraceGetRegs uses the layout of the tracee's own kind, which for a
+// 32-bit program is another one.
+
 // ptrace makes the system call; every call for a tracee must come from the
 // thread that seized it.
 func ptrace(request, tid int, addr, data uintptr) error {
@@ -174,8 +178,8 @@ func (t *tracee) inject(number uint64, arguments ...uint64) (uint64, error) {
 }
 
 func (t *tracee) stepSyscall(number uint64, arguments []uint64) (uint64, error) {
-	var saved unix.PtraceRegs
-	if err := unix.PtraceGetRegs(t.tid, &saved); err != nil {
+	var saved unix.PtraceRegsAmd64
+	if err := unix.PtraceGetRegsAmd64(t.tid, &saved); err != nil {
 		return 0, err
 	}
 	regs := saved
@@ -185,14 +189,14 @@ func (t *tracee) stepSyscall(number uint64, arguments []uint64) (uint64, error) 
 	for i, a := range arguments {
 		*into[i] = a
 	}
-	err := unix.PtraceSetRegs(t.tid, &regs)
+	err := unix.PtraceSetRegsAmd64(t.tid, &regs)
 	// A SIGTRAP that somebody sent looks like a step that was done: look whether it was.
 	for err == nil && regs.Rip == t.syscall {
 		if err = t.step(); err == nil {
-			err = unix.PtraceGetRegs(t.tid, &regs)
+			err = unix.PtraceGetRegsAmd64(t.tid, &regs)
 		}
 	}
-	if e := unix.PtraceSetRegs(t.tid, &saved); err == nil {
+	if e := unix.PtraceSetRegsAmd64(t.tid, &saved); err == nil {
 		err = e
 	}
 	if err != nil {
@@ -243,8 +247,8 @@ var errEnded = errors.New("the process has ended")
 // refuse makes a stopped tracee exit with ExitUnavailable before it executes
 // anything. It destroys the program's first instructions.
 func (t *tracee) refuse() error {
-	var regs unix.PtraceRegs
-	if err := unix.PtraceGetRegs(t.tid, &regs); err != nil {
+	var regs unix.PtraceRegsAmd64
+	if err := unix.PtraceGetRegsAmd64(t.tid, &regs); err != nil {
 		return err
 	}
 	exit := []byte{0x0f, 0x05} // syscall
@@ -256,7 +260,7 @@ func (t *tracee) refuse() error {
 	if err := t.poke(regs.Rip, exit); err != nil {
 		return err
 	}
-	if err := unix.PtraceSetRegs(t.tid, &regs); err != nil {
+	if err := unix.PtraceSetRegsAmd64(t.tid, &regs); err != nil {
 		return err
 	}
 	return ptrace(unix.PTRACE_CONT, t.tid, 0, 0)

@@ -16,7 +16,7 @@ import (
 // children tracees too, and kill all of them should the tracer die: a program
 // that could execute another one unskewed must not go on alone.
 const followOptions = unix.PTRACE_O_TRACEEXEC | unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK |
-	unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL
+	unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACESYSGOOD
 
 // tracer follows processes and patches each program that they execute. All of
 // its methods run on one thread.
@@ -233,9 +233,7 @@ func (t *tracer) refuse(tracee *tracee, cause error) {
 		Err:    cause,
 	}
 	fmt.Fprintln(t.log, refused)
-	err = tracee.refuse()
-	fmt.Fprintln(t.log, "DEBUG", err)
-	if err == nil || errors.Is(ended(err), errEnded) {
+	if err := tracee.refuse(); err == nil || errors.Is(ended(err), errEnded) {
 		return
 	}
 	if err := unix.Kill(tracee.tid, unix.SIGKILL); err == nil {

@@ -77,7 +77,9 @@ func (s *Supervisor) start(ctx context.Context) error {
 	s.wraps = len(c.Wrapper) > 0
 	s.mu.Unlock()
 	if c.Held {
-		return s.settle(ctx)
+		// It stops itself. A second SIGSTOP, sent before that, would not add up
+		// with it: continued once, the process would go on to stop itself.
+		return s.settle(ctx, 0)
 	}
 	return nil
 }
@@ -152,7 +154,7 @@ func (s *Supervisor) Pause(ctx context.Context, fault string) (protocol.Process,
 	s.mu.Lock()
 	s.pauses[fault] = true
 	s.mu.Unlock()
-	if err := s.settle(ctx); err != nil {
+	if err := s.settle(ctx, unix.SIGSTOP); err != nil {
 		s.mu.Lock()
 		delete(s.pauses, fault)
 		last := len(s.pauses) == 0
@@ -165,12 +167,13 @@ func (s *Supervisor) Pause(ctx context.Context, fault string) (protocol.Process,
 	return s.State()
 }
 
-// settle stops every process of the node. s.turn is held.
+// settle sends signal (0 for none) to whatever of the node is not stopped, until
+// every process is. s.turn is held.
 //
 // Two looks in a row must find the same processes, all of them stopped: a
 // process can have been forked behind the first look's back, and a traced one
 // can be seen in a passing stop of its tracer's.
-func (s *Supervisor) settle(ctx context.Context) error {
+func (s *Supervisor) settle(ctx context.Context, signal unix.Signal) error {
 	ctx, cancel := context.WithTimeout(ctx, settleFor)
 	defer cancel()
 	var before []entry
@@ -185,7 +188,7 @@ func (s *Supervisor) settle(ctx context.Context) error {
 				continue
 			}
 			all = false
-			if err := unix.Kill(m.pid, unix.SIGSTOP); err != nil && err != unix.ESRCH {
+			if err := unix.Kill(m.pid, signal); err != nil && err != unix.ESRCH {
 				return false, fmt.Errorf("stop process %d: %w", m.pid, err)
 			}
 		}

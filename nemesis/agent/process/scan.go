@@ -28,9 +28,10 @@ func (e entry) dead() bool { return e.state == 'Z' || e.state == 'X' }
 // space is a PID namespace as seen through one /proc.
 type space struct {
 	proc string
-	// agent and shim are process ids; helper is the first argument of the agent's own helpers.
+	// agent and shim are process ids; helper is how the command lines of the
+	// agent's own helpers begin, nil if it has none.
 	agent, shim int
-	helper      string
+	helper      []string
 }
 
 // members returns the node's processes, in order of their ids. leader is the
@@ -49,7 +50,7 @@ func (s space) members(leader int) ([]entry, error) {
 		if e.pid == s.agent || e.pid == s.shim || !s.descends(e.pid, parents) {
 			continue
 		}
-		if e.pid != leader && s.helper != "" && s.firstArgument(e.pid) == s.helper {
+		if e.pid != leader && s.helps(e.pid) {
 			continue
 		}
 		members = append(members, e)
@@ -159,11 +160,15 @@ func stat(path string) (state byte, parent int, err error) {
 	return fields[0][0], parent, nil
 }
 
-func (s space) firstArgument(pid int) string {
+// helps says whether the process is one of the agent's helpers.
+func (s space) helps(pid int) bool {
+	if len(s.helper) == 0 {
+		return false
+	}
 	text, err := os.ReadFile(filepath.Join(s.proc, strconv.Itoa(pid), "cmdline"))
 	if err != nil {
-		return ""
+		return false
 	}
-	first, _, _ := strings.Cut(string(text), "\x00")
-	return first
+	arguments := strings.Split(string(text), "\x00")
+	return len(arguments) >= len(s.helper) && slices.Equal(arguments[:len(s.helper)], s.helper)
 }

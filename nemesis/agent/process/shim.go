@@ -48,7 +48,7 @@ func (s Shim) Run() error {
 	}
 	defer conn.Close()
 	out := &reporter{encoder: json.NewEncoder(conn)}
-	if err := out.send(report{Kind: reportHello, Name: s.Program, Clock: s.Clock}); err != nil {
+	if err := out.send(report{Kind: reportHello, Clock: s.Clock}); err != nil {
 		return fmt.Errorf("greet the agent: %w", err)
 	}
 	lines := bufio.NewScanner(conn)

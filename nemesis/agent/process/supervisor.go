@@ -52,6 +52,9 @@ type Options struct {
 	// Wrapper, if not empty, are arguments of the agent's program under which
 	// the entrypoint is started wherever the shim finds that it can be.
 	Wrapper []string
+	// Helper is how the command line of the wrapper's helper process begins; it
+	// is not counted among the node's processes, and never signalled.
+	Helper []string
 	// Arrived is called once, when the shim has connected, with the user that
 	// the node runs as. An error refuses every start.
 	Arrived func(uid, gid int) error
@@ -67,14 +70,19 @@ func Listen(o Options) (*Supervisor, error) {
 	}
 	s := &Supervisor{
 		options: o, listener: l, ready: make(chan struct{}), gone: make(chan struct{}), answers: make(chan report, 1),
-		space: space{proc: o.Proc, agent: os.Getpid()}, pauses: map[string]bool{}, kills: map[string]bool{},
+		space: space{proc: o.Proc, agent: os.Getpid(), helper: o.Helper}, pauses: map[string]bool{}, kills: map[string]bool{},
 	}
 	go s.serve()
 	return s, nil
 }
 
 // Close refuses shims; what runs keeps running.
-func (s *Supervisor) Close() error { return s.listener.Close() }
+func (s *Supervisor) Close() error {
+	if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil // the shim has arrived: the door is closed
+}
 
 // serve accepts the shim, the one and only, and reads its reports.
 func (s *Supervisor) serve() {
@@ -113,7 +121,7 @@ func (s *Supervisor) read(conn *net.UnixConn) error {
 			}
 			s.mu.Lock()
 			s.out = json.NewEncoder(conn)
-			s.space.shim, s.space.helper, s.clock = int(peer.Pid), r.Name, r.Clock
+			s.space.shim, s.clock = int(peer.Pid), r.Clock
 			s.mu.Unlock()
 			close(s.ready)
 		case reportStarted:

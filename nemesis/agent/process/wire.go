@@ -24,8 +24,6 @@ type report struct {
 	PID int `json:"pid,omitempty"`
 	// Status is the exit's description, or why the start failed.
 	Status string `json:"status,omitempty"`
-	// Name is the shim's own first argument, by which its helpers are known.
-	Name string `json:"name,omitempty"`
 	// Clock is why clocks can't be skewed in the node's container; empty when they can.
 	Clock string `json:"clock,omitempty"`
 }

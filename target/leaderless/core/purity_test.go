@@ -6,8 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
-	"io/fs"
-	"slices"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -23,10 +22,15 @@ func TestCoreIsPure(t *testing.T) {
 	mayRangeOverMaps := []string{"ParseSettings", "sortedSlots"}
 
 	files := token.NewFileSet()
-	packages, err := parser.ParseDir(files, ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0) //nolint:staticcheck // one package without build tags
+	names, err := filepath.Glob("*.go")
 	require.NoError(t, err)
 	var sources []*ast.File
-	for _, f := range packages["core"].Files {
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(files, name, nil, 0)
+		require.NoError(t, err)
 		sources = append(sources, f)
 	}
 	require.Greater(t, len(sources), 15)
@@ -67,5 +71,4 @@ func TestCoreIsPure(t *testing.T) {
 		}
 	}
 	assert.Equal(t, len(mayRangeOverMaps), ranges)
-	assert.True(t, slices.IsSorted(allowedImports))
 }

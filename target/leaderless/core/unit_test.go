@@ -328,3 +328,21 @@ func TestAnswersOfAnEarlierIncarnationAreIgnored(t *testing.T) {
 	answer.Request = current
 	assert.Len(t, b.message(answer).Replies, 1)
 }
+
+// A node that is killed and chooses the same time again must not make the same version again.
+func TestVersionsAreUniqueOverIncarnations(t *testing.T) {
+	s := everywhere(t)
+	seen := make(map[Version]bool)
+	for incarnation := range uint32(3) {
+		b := &solo{t: t, now: Now{Mono: 1e9, Wall: 5e9}}
+		node, err := Boot(0, s, incarnation+1, nil, 1, b.now, &b.out)
+		require.NoError(t, err)
+		b.node = node
+		for range 3 {
+			v := b.request(Request{Kind: RequestPut, Key: "k"}).Messages[0].Cell.Version
+			require.False(t, seen[v], "%v twice", v)
+			require.Equal(t, incarnation+1, v.Incarnation)
+			seen[v] = true
+		}
+	}
+}

@@ -150,6 +150,7 @@ func (p *peer) serve(ctx context.Context, conn net.Conn) error {
 	p.mu.Lock()
 	p.connected = true
 	p.state.Connects++
+	p.state.Error = ""
 	p.mu.Unlock()
 	var sending []byte
 	for {

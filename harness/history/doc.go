@@ -1,0 +1,82 @@
+// Package history is the record of a run: its events and operations, the file
+// in which they are kept, and the reading of Jepsen's files.
+//
+// # The problem
+//
+// Everything that refute says about a store is derived from one history. If
+// the history is wrong, so is the verdict, and nobody notices: a lost line or
+// a process number used twice makes an innocent store look guilty, or hides a
+// guilty one. The history must also survive the death of the program that
+// writes it, since the most interesting runs are those that end badly, and a
+// million operations must fit in the memory of a small machine beside the
+// checkers' own data.
+//
+// # The model
+//
+// It is Jepsen's. An event is the invocation of an operation by a process or
+// its completion: ok (it happened), fail (it did not and never will), info
+// (nobody knows; it may still happen). A process has one operation at a time;
+// after info it is retired and its client goes on under a new number. The
+// nemesis is a process too, but its operations may overlap and are paired by f
+// and key. An operation is both events together; where the completion is info
+// or missing it has no end.
+//
+// # The file
+//
+// history.jsonl has one JSON object a line, in the order of the events:
+//
+//	{"index":3,"time":30417,"process":0,"type":"ok","f":"write","key":"x","value":1,"node":"n1","evidence":{…}}
+//
+// index counts from 0 without gaps; time is in nanoseconds since the run's
+// start on one monotonic clock; process is a number or "nemesis"; key, value,
+// error, node and evidence are left out where there are none (a value that is
+// null is another thing: a read that found nothing). Lines of text were chosen
+// over a denser form because they can be read by any tool and by the eye, can
+// be cut anywhere, and lose one event when a write is cut short. The price is
+// about 350 bytes an event with evidence, a third of that when gzipped.
+//
+// # Writing
+//
+// A Writer hands each event to the kernel with one write, encoded by hand
+// without reflection or allocation, and refuses events that break the rules:
+// an error there is a bug of the recorder, and must not wait for the check.
+//
+// # Reading
+//
+// A history is validated as it is read, from whatever source, so that no
+// checker ever sees one that breaks the rules. The first fault ends the
+// reading with a FormatError, one line with place, cause and remedy. The one
+// thing forgiven is a last line that was cut, which is what a killed run leaves:
+// it is dropped with a warning. A history without any operation is an error,
+// because a check of nothing must not pass.
+//
+// Operations come in the order of invocation, as every checker wants them, so
+// each must wait for the completion of those before it. With the operation
+// that spans the whole main phase this would hold back everything; a File
+// therefore looks once through the file for the completions of the nemesis
+// (and for the digest, the count, and some offsets, which are needed anyway)
+// and then needs memory for the operations that are open at a time only. It
+// pays with a second look at every byte, about a fifth of the time.
+//
+// Evidence, the largest part of a history, is left in the file; an
+// EvidenceReader fetches it for the few operations of a witness.
+//
+// # Jepsen's files
+//
+// Open and ReadOperations tell the format by the content: JSONL, Jepsen's
+// history.edn (maps one after the other or in one vector, with or without the
+// tag of jepsen.history.Op), or the operations in a Jepsen log; each plain or
+// gzipped. What Jepsen does differently is translated:
+//
+//   - Values [key value] of independent workloads, which nothing marks as such,
+//     are recognised by the form that an invocation's value must have, and
+//     opened; without them the key is empty.
+//   - Both ends of a nemesis operation are info in Jepsen. Of two with one f
+//     the first becomes the invocation, the second its ok completion.
+//   - Times and indexes may be missing; then the order of the maps counts. It
+//     counts too where times go back, as they do a little in old files.
+//   - :r and :w become read and write; sets and vectors of integers become
+//     lists; whatever is neither an integer, nil nor a list is kept as text.
+//
+// The rules of processes and completions are the same as for refute's own files.
+package history

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/refute-lab/refute/checker"
+	"github.com/refute-lab/refute/docker"
+	"github.com/refute-lab/refute/harness/plan"
+	"github.com/refute-lab/refute/target"
+	"github.com/refute-lab/refute/target/leaderless"
+	"github.com/refute-lab/refute/workloads"
+)
+
+func TestMain(m *testing.M) {
+	if err := target.Add(leaderless.New()); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
+// refute runs the command and returns its exit code and what it wrote.
+func refute(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	code = run(args, &out, &err)
+	return code, out.String(), err.String()
+}
+
+// oneLine asserts that the command refused its input with one clear line.
+func oneLine(t *testing.T, wants string, args ...string) {
+	t.Helper()
+	code, stdout, stderr := refute(t, args...)
+	assert.Equal(t, exitUsage, code, "%v", args)
+	assert.Empty(t, stdout, "%v", args)
+	assert.Equal(t, 1, strings.Count(stderr, "\n"), "one line for %v, not:\n%s", args, stderr)
+	assert.True(t, strings.HasPrefix(stderr, "refute: "), stderr)
+	assert.Contains(t, stderr, wants, "%v", args)
+}
+
+func TestWrongUsageIsOneLineAndNothingElse(t *testing.T) {
+	for wants, args := range map[string][]string{
+		"w=4 > n=3":               {"run", "--set", "w=4"},
+		"chaos":                   {"run", "--nemesis", "chaos"},
+		"not built yet":           {"run", "--on", "sim"},
+		"want auto, docker":       {"run", "--on", "kubernetes"},
+		"bank":                    {"run", "--workload", "bank"},
+		"oracle":                  {"run", "--target", "oracle"},
+		"strict-serializable":     {"run", "--claims", "strict-serializable"},
+		"KEY=VALUE":               {"run", "--set", "w"},
+		"given twice":             {"run", "--set", "w=2", "--set", "w=3"},
+		"writers":                 {"run", "--set", "writers=3"},
+		"writes":                  {"run", "--set", "writes=0"},
+		"26 nodes":                {"run", "--nodes", "26"},
+		"time limit of 1s":        {"run", "--time-limit", "1s"},
+		"refuted:CLAIM":           {"run", "--expect", "linearizable"},
+		"cannot decide":           {"run", "--workload", "set", "--claims", "linearizable"},
+		"does not go with":        {"run", "--plan", "p.json", "--seed", "1"},
+		"no such file":            {"run", "--plan", "absent.json"},
+		"unknown flag":            {"run", "--tim-limit", "3s"},
+		"unknown command":         {"lesson"},
+		"takes no arguments":      {"clean", "everything"},
+		"name at least one":       {"check"},
+		"absent.jsonl":            {"check", "absent.jsonl"},
+		`invalid argument "many"`: {"run", "--nodes", "many"},
+	} {
+		oneLine(t, wants, args...)
+	}
+}
+
+func TestNoEngineIsOneLineWithARemedy(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+	out := t.TempDir()
+	oneLine(t, "DOCKER_HOST", "run", "--out", out)
+	files, err := os.ReadDir(out)
+	require.NoError(t, err)
+	assert.Empty(t, files, "nothing is left behind")
+	oneLine(t, "DOCKER_HOST", "clean")
+	code, stdout, _ := refute(t, "doctor")
+	assert.Equal(t, exitUsage, code)
+	assert.Contains(t, stdout, "missing  Docker engine")
+}
+
+func TestTheClaimsOfTheTargetAreThoseOfTheCheckers(t *testing.T) {
+	known := map[string]bool{}
+	for _, c := range checker.Claims() {
+		known[c.Name] = true
+	}
+	for _, settings := range []map[string]string{nil, {"w": "1", "r": "1"}, {"repair": "abd"}} {
+		system, err := leaderless.New().Configure(5, settings)
+		require.NoError(t, err)
+		assert.NotEmpty(t, system.Claims())
+		for _, c := range system.Claims() {
+			assert.True(t, known[c], "the target claims %s", c)
+		}
+	}
+	for _, w := range workloads.All() {
+		for _, c := range w.Claims() {
+			assert.True(t, known[c], "the workload %s decides %s", w.Name(), c)
+		}
+	}
+}
+
+const goodHistory = `{"index":0,"time":1,"process":0,"type":"invoke","f":"write","key":"x","value":1}
+{"index":1,"time":2,"process":0,"type":"ok","f":"write","key":"x","value":1}
+{"index":2,"time":3,"process":0,"type":"invoke","f":"read","key":"x"}
+{"index":3,"time":4,"process":0,"type":"ok","f":"read","key":"x","value":1}
+`
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	return path
+}
+
+func TestCheckDecidesAHistory(t *testing.T) {
+	repeated := goodHistory
+	for i := 4; i < 40; i += 2 { // enough operations for a verdict
+		repeated += `{"index":` + num(i) + `,"time":` + num(i+1) + `,"process":0,"type":"invoke","f":"read","key":"x"}` + "\n"
+		repeated += `{"index":` + num(i+1) + `,"time":` + num(i+2) + `,"process":0,"type":"ok","f":"read","key":"x","value":1}` + "\n"
+	}
+	code, stdout, _ := refute(t, "check", "--claims", "linearizable", write(t, "history.jsonl", repeated))
+	assert.Zero(t, code, stdout)
+	assert.Contains(t, stdout, "linearizable")
+
+	stale := strings.Replace(repeated, `"index":39,"time":40,"process":0,"type":"ok","f":"read","key":"x","value":1`,
+		`"index":39,"time":40,"process":0,"type":"ok","f":"read","key":"x","value":null`, 1)
+	require.NotEqual(t, repeated, stale)
+	code, stdout, _ = refute(t, "check", "--json", "--claims", "linearizable", write(t, "history.jsonl", stale))
+	assert.Equal(t, 1, code)
+	var document struct {
+		Verdict string
+		Claims  []struct {
+			Claim     string
+			Verdict   string
+			Witnesses [][]int64
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(stdout), &document), stdout)
+	assert.Equal(t, "refuted", document.Verdict)
+	assert.Equal(t, "linearizable", document.Claims[0].Claim)
+	assert.Contains(t, document.Claims[0].Witnesses[0], int64(38))
+
+	torn := repeated + `{"index":40,"time":41,"proc`
+	code, _, stderr := refute(t, "check", "--claims", "linearizable", write(t, "history.jsonl", torn))
+	assert.Zero(t, code)
+	assert.Contains(t, stderr, "line 41")
+}
+
+func num(i int) string { b, _ := json.Marshal(i); return string(b) }
+
+func TestUnusableHistoriesAreOneLine(t *testing.T) {
+	twice := goodHistory + `{"index":4,"time":5,"process":0,"type":"ok","f":"read","key":"x","value":1}` + "\n"
+	oneLine(t, "completed twice", "check", write(t, "history.jsonl", twice))
+	oneLine(t, "not a history", "check", write(t, "history.edn", `{:deps {org.clojure/clojure {:mvn/version "1.11.1"}}}`))
+	oneLine(t, "no operation", "check", write(t, "history.jsonl", ""))
+	oneLine(t, "not a history", "check", write(t, "history.jsonl", "once upon a time\n"))
+}
+
+func TestTheSamePlanForTheSameSeed(t *testing.T) {
+	var texts []string
+	for range 2 {
+		root := newRoot(&bytes.Buffer{}, &bytes.Buffer{})
+		c, _, err := root.Find([]string{"run"})
+		require.NoError(t, err)
+		require.NoError(t, c.ParseFlags([]string{"--seed", "77"}))
+		f := runFlags{on: "auto", target: "leaderless", workload: "register", rate: -1, seed: 77}
+		p, _, err := f.plan(c)
+		require.NoError(t, err)
+		text, err := p.Bytes()
+		require.NoError(t, err)
+		texts = append(texts, string(text))
+		assert.NotEmpty(t, p.Schedule)
+	}
+	assert.Equal(t, texts[0], texts[1])
+}
+
+// needEngine skips a test where no Docker engine answers.
+func needEngine(t *testing.T) {
+	t.Helper()
+	engine, err := docker.Connect(t.Context())
+	if err != nil {
+		t.Skipf("no Docker engine: %v", err)
+	}
+	require.NoError(t, engine.Close())
+}
+
+func TestARunOnContainersEndToEnd(t *testing.T) {
+	needEngine(t)
+	out := t.TempDir()
+	code, stdout, stderr := refute(t, "run", "--workload", "register", "--set", "n=5", "--set", "w=1", "--set", "r=1",
+		"--claims", "linearizable", "--nemesis", "partition", "--time-limit", "8s", "--seed", "3", "--out", out)
+	require.Equal(t, 1, code, "%s%s", stdout, stderr)
+	assert.Contains(t, stdout, "linearizable")
+	assert.Contains(t, stdout, "report.html")
+	folder := filepath.Join(out, "latest")
+	for _, name := range []string{"plan.json", "history.jsonl", "results.json", "report.html", "junit.xml", "summary.md", "log.txt", "nodes/n1.log"} {
+		info, err := os.Stat(filepath.Join(folder, name))
+		if assert.NoError(t, err, name) && name != "nodes/n1.log" {
+			assert.Positive(t, info.Size(), name)
+		}
+	}
+	var document struct {
+		Verdict string
+		Claims  []struct{ Witnesses [][]int64 }
+		Faults  []struct{ Verified bool }
+	}
+	text, err := os.ReadFile(filepath.Join(folder, "results.json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, &document))
+	require.NotEmpty(t, document.Claims[0].Witnesses)
+	assert.LessOrEqual(t, len(document.Claims[0].Witnesses[0]), 6, "the witness is small")
+	require.NotEmpty(t, document.Faults)
+	for _, f := range document.Faults {
+		assert.True(t, f.Verified)
+	}
+
+	// The recorded history gives the same verdict again.
+	code, again, _ := refute(t, "check", "--json", folder)
+	assert.Equal(t, 1, code)
+	assert.Contains(t, again, `"verdict": "refuted"`)
+	p, err := plan.Load(filepath.Join(folder, "plan.json"))
+	require.NoError(t, err)
+	assert.EqualValues(t, 3, p.Seed)
+}

@@ -1,0 +1,102 @@
+package server
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/refute-lab/refute/harness/history"
+	"github.com/refute-lab/refute/target/leaderless/core"
+)
+
+// Timers fire in the order of their times, those of one time in the order in
+// which they were set, and none before it is due.
+func TestTimersFireInOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		type set struct{ at, id int64 }
+		var model []set
+		var heap timerHeap
+		id := int64(0)
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			if rapid.Bool().Draw(t, "push") {
+				id++
+				at := rapid.Int64Range(0, 20).Draw(t, "at")
+				heap.push(at, uint64(id))
+				model = append(model, set{at, id})
+				slices.SortStableFunc(model, func(a, b set) int { return int(a.at - b.at) })
+				continue
+			}
+			now := rapid.Int64Range(0, 20).Draw(t, "now")
+			got, due := heap.pop(now)
+			require.Equal(t, len(model) > 0 && model[0].at <= now, due)
+			if due {
+				require.Equal(t, uint64(model[0].id), got)
+				model = model[1:]
+			}
+			next, any := heap.next()
+			require.Equal(t, len(model) > 0, any)
+			if any {
+				require.Equal(t, model[0].at, next)
+			}
+		}
+	})
+}
+
+// The hand-written JSON means what encoding/json makes of the same text.
+func TestStringsAreJSON(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := string(rapid.SliceOf(rapid.OneOf(rapid.Byte(), rapid.SampledFrom([]byte("\"\\\n\t<é\x00\x7f")))).Draw(t, "bytes"))
+		var got string
+		written := appendString(nil, text)
+		require.NoError(t, json.Unmarshal(written, &got), "%q", written)
+		require.Equal(t, string([]rune(text)), got, "each wrong byte becomes U+FFFD")
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.String().Draw(t, "text")
+		var got string
+		require.NoError(t, json.Unmarshal(appendString(nil, text), &got))
+		require.Equal(t, text, got)
+	})
+}
+
+// Whatever the core's evidence, the JSON is that of history.Evidence.
+func TestEvidenceIsThatOfTheHistory(t *testing.T) {
+	settings, err := core.ParseSettings([]string{"n1", "n2", `n"3`}, nil)
+	require.NoError(t, err)
+	s := &Server{name: "n2", settings: settings}
+	node := rapid.Custom(func(t *rapid.T) core.NodeID { return core.NodeID(rapid.IntRange(0, 2).Draw(t, "node")) })
+	version := rapid.Custom(func(t *rapid.T) core.Version {
+		return core.Version{Time: rapid.Int64Range(0, 3).Draw(t, "time"), Node: node.Draw(t, "coordinator")}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		reply := core.Reply{Cell: core.Cell{Version: version.Draw(t, "version")}}
+		want := history.Evidence{Coordinator: "n2", Version: reply.Cell.Version.String()}
+		want.Required = rapid.IntRange(0, 3).Draw(t, "required")
+		want.Phases = rapid.SliceOfN(rapid.SampledFrom([]string{"fetch", "write"}), 0, 2).Draw(t, "phases")
+		reply.Evidence.Required, reply.Evidence.Phases = want.Required, want.Phases
+		for _, id := range rapid.SliceOfN(node, 0, 2).Draw(t, "hints") {
+			reply.Evidence.Hints = append(reply.Evidence.Hints, id)
+			want.Hints = append(want.Hints, settings.Nodes[id])
+		}
+		for range rapid.IntRange(0, 3).Draw(t, "replicas") {
+			r := core.ReplicaEvidence{Node: node.Draw(t, "replica"), Answered: rapid.Bool().Draw(t, "answered"),
+				Counted: rapid.Bool().Draw(t, "counted"), Version: version.Draw(t, "its version"), StandsIn: rapid.Bool().Draw(t, "stands in"), HintFor: 1}
+			w := history.ReplicaEvidence{Node: settings.Nodes[r.Node], Answered: r.Answered, Counted: r.Counted, Version: r.Version.String()}
+			if r.StandsIn {
+				w.HintFor = "n2"
+			}
+			reply.Evidence.Replicas = append(reply.Evidence.Replicas, r)
+			want.Replicas = append(want.Replicas, w)
+		}
+		var got history.Evidence
+		written := s.appendEvidence(nil, &reply)
+		require.NoError(t, json.Unmarshal(written, &got), "%s", written)
+		if len(want.Phases) == 0 {
+			want.Phases = nil
+		}
+		require.Equal(t, want, got, "%s", written)
+	})
+}
