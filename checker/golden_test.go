@@ -61,6 +61,7 @@ var refutations = map[string]map[string]string{
 	"own-element-missing":                {NoStaleReads: "element-missing", ReadYourWrites: "own-write-missing"},
 	"shrinking-set":                      {NoStaleReads: "element-missing", MonotonicReads: "new-old-inversion"},
 	"divergent-replicas":                 {Convergence: "divergent-replicas"},
+	"divergent-versions":                 {Convergence: "divergent-replicas"},
 	"replica-missing":                    {Convergence: "divergent-replicas"},
 	"cas-fork":                           {Linearizable: "not-linearizable"},
 }

@@ -152,6 +152,17 @@ func TestLiesAreFoundOut(t *testing.T) {
 		{"pause does nothing on one node", fault("f1", Pause, s(1), s(2), "n1", "n2"), on("n2", ignore(protocol.OpPause)), false, true, "n1: state TT, pid 17; n2: state S, pid 18"},
 		{"resume does nothing", fault("f1", Pause, s(1), s(2), "n1"), ignore(protocol.OpResume), true, false, "n1: state TT, pid 17"},
 		{"kill does nothing", fault("f1", Kill, s(1), s(2), "n1"), ignore(protocol.OpKill), false, true, "n1: not killed, state S, pid 17"},
+		{"kill is done but refused", fault("f1", Kill, s(1), s(2), "n1"), func(w *world) {
+			w.lie = func(node string, r protocol.Request) (any, bool, error) {
+				if r.Op == protocol.OpKill {
+					w.mu.Lock()
+					defer w.mu.Unlock()
+					w.node[node].pid, w.node[node].exit = 0, "signal: killed"
+					return nil, false, errors.New("no exit report")
+				}
+				return nil, false, nil
+			}
+		}, false, true, "n1: kill: no exit report; n1: signal: killed, pid 17 gone"},
 		{"killed by something else", fault("f1", Kill, s(1), s(2), "n1"), func(w *world) {
 			w.lie = func(node string, r protocol.Request) (any, bool, error) {
 				if r.Op == protocol.OpKill {
@@ -218,6 +229,21 @@ func TestLiesAreFoundOut(t *testing.T) {
 		})
 	}
 }
+
+// A port that answers is no proof that the process was started: something else may listen there.
+func TestRestartNeedsAProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(3, ignore(protocol.OpSpawn), func(w *world) { w.noLeases = true })
+		n := New(Config{Cluster: b.world, Ready: yes{}, Recorder: b.tape})
+		var notHealed *NotHealedError
+		require.ErrorAs(t, n.Run(t.Context(), []plan.Fault{fault("f1", Kill, s(1), s(1), "n1")}), &notHealed)
+		assert.Contains(t, notHealed.Evidence, "n1: no process runs")
+	})
+}
+
+type yes struct{}
+
+func (yes) Ready(context.Context, string) error { return nil }
 
 // changeClock makes the agents set another clock than they were told.
 func changeClock(change func(*protocol.Clock)) func(*world) {

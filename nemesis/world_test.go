@@ -37,6 +37,8 @@ type world struct {
 	startup time.Duration
 	// lie may answer a request in the agent's place.
 	lie func(node string, r protocol.Request) (answer any, lied bool, err error)
+	// noLeases: the agents never heal by themselves.
+	noLeases bool
 	// deaf are directed links that lose packets although nobody cut them.
 	deaf map[history.Cut]bool
 }
@@ -199,6 +201,9 @@ func (s *worldNode) faults() map[string]bool {
 
 func (w *world) grant(node string, r protocol.Request) {
 	w.endLease(node, r.Fault)
+	if w.noLeases {
+		return
+	}
 	w.leases[node+"/"+r.Fault] = time.AfterFunc(time.Duration(r.LeaseMillis)*time.Millisecond, func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()

@@ -119,11 +119,14 @@ func (h *File) Close() error { return h.file.Close() }
 // Operations is ReadOperations over the file, with its path in every error.
 // It needs memory for the operations that are open at a time only.
 func (h *File) Operations(ctx context.Context, yield func(*Operation) bool) (Summary, error) {
+	return h.operations(ctx, h.opts, yield)
+}
+
+func (h *File) operations(ctx context.Context, opts Options, yield func(*Operation) bool) (Summary, error) {
 	scan, err := h.prescan(ctx)
 	if err != nil {
 		return Summary{}, err
 	}
-	opts := h.opts
 	opts.ahead, opts.hashed = scan.ahead, true
 	summary, err := ReadOperations(ctx, h.section(), opts, yield)
 	summary.Bytes, summary.SHA256 = h.size, scan.sha256
@@ -158,7 +161,9 @@ func (h *File) ReadAll(ctx context.Context) ([]Operation, Summary, error) {
 		return nil, Summary{}, err
 	}
 	all := make([]Operation, 0, scan.invocations)
-	summary, err := h.Operations(ctx, func(op *Operation) bool {
+	opts := h.opts
+	opts.copied = true
+	summary, err := h.operations(ctx, opts, func(op *Operation) bool {
 		all = append(all, *op)
 		return true
 	})

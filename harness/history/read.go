@@ -36,6 +36,8 @@ type Options struct {
 	ahead map[int64]*Event
 	// hashed says that the file's digest is known already.
 	hashed bool
+	// copied says that yield keeps no operation, so that their memory can be used again.
+	copied bool
 }
 
 // Summary describes a history that was read.
@@ -107,7 +109,7 @@ func ReadOperations(ctx context.Context, r io.Reader, opts Options, yield func(*
 	if err != nil {
 		return summary, err
 	}
-	a := assembler{valid: newValidator(opts.Format != FormatJSONL), yield: yield, ahead: opts.ahead}
+	a := assembler{valid: newValidator(opts.Format != FormatJSONL), yield: yield, ahead: opts.ahead, reuse: opts.copied}
 	err = a.run(ctx, src)
 	summary.Events, summary.Operations = a.valid.events, a.valid.slots
 	if err != nil || a.stopped {
@@ -221,6 +223,8 @@ type assembler struct {
 	ahead     map[int64]*Event
 	waiting   []*chunk // those from slot head/chunkSize on
 	head      int64    // the slot to be yielded next
+	reuse     bool
+	free      []*chunk
 	openAtEnd int64
 	stopped   bool
 }
@@ -265,7 +269,7 @@ func (a *assembler) at(slot int64) *Operation {
 func (a *assembler) invoke(e *Event) {
 	slot := a.valid.slots - 1
 	if slot/chunkSize-a.head/chunkSize == int64(len(a.waiting)) {
-		a.waiting = append(a.waiting, new(chunk))
+		a.waiting = append(a.waiting, a.chunk())
 	}
 	*a.at(slot) = Operation{Index: e.Index, Completion: -1, Start: e.Time, End: Infinity,
 		Process: e.Process, F: e.F, Key: e.Key, Node: e.Node, Input: e.Value}
@@ -295,10 +299,24 @@ func (a *assembler) complete(slot int64, e *Event) {
 	}
 }
 
+// chunk returns room for more operations.
+func (a *assembler) chunk() *chunk {
+	if len(a.free) == 0 {
+		return new(chunk)
+	}
+	last := len(a.free) - 1
+	c := a.free[last]
+	a.free = a.free[:last]
+	return c
+}
+
 // pass yields the operation at the head and moves on.
 func (a *assembler) pass(op *Operation) {
 	a.head++
 	if a.head%chunkSize == 0 {
+		if a.reuse {
+			a.free = append(a.free, a.waiting[0])
+		}
 		a.waiting[0] = nil
 		a.waiting = a.waiting[1:]
 	}

@@ -340,6 +340,6 @@ func TestAMillionOperationsFitInMemory(t *testing.T) {
 	allocated := float64(after.TotalAlloc-before.TotalAlloc) / operations
 	t.Logf("%.0f bytes kept, %.0f bytes allocated for an operation", kept, allocated)
 	assert.Less(t, kept, 180.0)
-	assert.Less(t, allocated, 400.0, "nothing is copied again and again")
+	assert.Less(t, allocated, 220.0, "nothing is copied again and again")
 	runtime.KeepAlive(all)
 }

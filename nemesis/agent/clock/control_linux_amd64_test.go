@@ -236,6 +236,13 @@ func TestProgramDiesWithItsTracer(t *testing.T) {
 	helper := helperOf(t, run.cmd.Process.Pid)
 	require.NotZero(t, helper)
 	require.NoError(t, unix.Kill(helper, unix.SIGKILL))
+	// Its output ends with it: well before the time at which the test kills it.
+	select {
+	case _, more := <-run.lines:
+		require.False(t, more)
+	case <-time.After(20 * time.Second):
+		require.Fail(t, "it goes on without its tracer")
+	}
 	_ = run.cmd.Wait()
 	assert.Equal(t, unix.SIGKILL, run.cmd.ProcessState.Sys().(syscall.WaitStatus).Signal())
 }

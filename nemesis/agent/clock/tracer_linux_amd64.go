@@ -16,7 +16,7 @@ import (
 // children tracees too, and kill all of them should the tracer die: a program
 // that could execute another one unskewed must not go on alone.
 const followOptions = unix.PTRACE_O_TRACEEXEC | unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK |
-	unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACESYSGOOD
+	unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL
 
 // tracer follows processes and patches each program that they execute. All of
 // its methods run on one thread.

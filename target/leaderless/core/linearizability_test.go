@@ -167,7 +167,7 @@ func abd(t testing.TB, pairs ...string) *Settings {
 func TestABDIsLinearizable(t *testing.T) {
 	settings := abd(t)
 	ok, failed := 0, 0
-	for seed := range seeds(t, 1500) {
+	for seed := range seeds(t, 1000) {
 		o := simulate(t, uint64(seed), settings, everyFault, mixedLoad)
 		require.True(t, o.linear, "seed %d", seed)
 		ok, failed = ok+o.ok, failed+o.failed

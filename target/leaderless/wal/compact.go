@@ -182,7 +182,7 @@ func nextIncarnation(dir string, empty bool) (uint32, error) {
 			return 0, &CorruptError{File: path, Problem: fmt.Sprintf("%q is not a count of starts", text)}
 		}
 	}
-	if err := replaceFile(path, strconv.AppendUint(nil, 1, 10)); err != nil {
+	if err := replaceFile(path, strconv.AppendUint(nil, last+1, 10)); err != nil {
 		return 0, fmt.Errorf("open log: raise the incarnation: %w", err)
 	}
 	return uint32(last + 1), nil
