@@ -32,7 +32,7 @@
 //     against the definition. If that succeeds, it is a proof by itself.
 //  4. Porcupine decides keys without such a proof (repeated values,
 //     compare-and-set with mismatches or tangled chains) and gives a second
-//     opinion on every key of moderate size. It gets a prepared history (see
+//     opinion on every key of moderate size in a history of moderate length. It gets a prepared history (see
 //     prepare) and a model that counts observers (see countingModel), a share
 //     of the time, and a bound on memory.
 //

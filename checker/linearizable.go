@@ -27,6 +27,10 @@ const (
 	// linearizable. Beyond, its memory (quadratic in the operations of a key)
 	// would be spent on what is known.
 	secondOpinion = 2000
+	// secondOpinionTotal is the number of operations of the whole history up
+	// to which second opinions are asked for at all: what Porcupine leaves to
+	// the garbage collector would otherwise rival a long history itself.
+	secondOpinionTotal = 100_000
 	// secondOpinionTime bounds the search then: its answer is not needed.
 	secondOpinionTime = time.Second
 )
@@ -161,7 +165,7 @@ func (j *judge) key(ctx context.Context, key *keyOperations, share time.Duration
 	if len(found) > 0 {
 		return j.refuted(found, share)
 	}
-	if proved && (len(p.operations) > secondOpinion || ctx.Err() != nil) {
+	if proved && (len(p.operations) > secondOpinion || len(j.timeline.operations) > secondOpinionTotal || ctx.Err() != nil) {
 		return judgement{decided: true, checked: true}
 	}
 	limit := share

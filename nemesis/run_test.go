@@ -439,3 +439,25 @@ func TestHealedThoughNotRecorded(t *testing.T) {
 		assert.Empty(t, b.harm())
 	})
 }
+
+// An observation in the middle of which another fault begins or ends is repeated, not believed.
+func TestChangesDuringVerification(t *testing.T) {
+	for step := range 25 {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(3, func(w *world) { w.latency = 1500 * time.Microsecond })
+			other := plan.Duration(time.Second + time.Duration(step)*700*time.Microsecond)
+			schedule := []plan.Fault{
+				clockFaultOf("f1", s(1), s(1), bump, "n1"), clockFaultOf("f2", other, s(1), plan.Clock{Offset: ms(-700)}, "n1"),
+				partitionFault("f3", s(1), s(1), OneWayCuts([]string{"n1"}, []string{"n2"})),
+				partitionFault("f4", other, s(1), OneWayCuts([]string{"n2"}, []string{"n1", "n3"})),
+			}
+			require.NoError(t, b.nemesis.Run(t.Context(), schedule))
+			for _, f := range schedule {
+				_, _, injected := b.tape.of(t, history.FInject, f.ID)
+				_, _, healed := b.tape.of(t, history.FHeal, f.ID)
+				assert.Truef(t, injected.Verified, "step %d, %s: %s", step, f.ID, injected.Evidence)
+				assert.Truef(t, healed.Verified, "step %d, %s: %s", step, f.ID, healed.Evidence)
+			}
+		})
+	}
+}

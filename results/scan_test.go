@@ -156,7 +156,7 @@ func TestSceneWithoutAKeyTakesAllKeys(t *testing.T) {
 	for _, m := range scene.Around {
 		keys[m.Key]++
 	}
-	assert.Equal(t, map[string]int{"k0": 8, "k1": 10}, keys)
+	assert.Equal(t, map[string]int{"k0": 9, "k1": 9}, keys)
 }
 
 func TestSceneNamesOperationsThatTheHistoryLacks(t *testing.T) {

@@ -40,6 +40,7 @@ type picture struct {
 	Breaks        []pictureTick
 	Crashes       []pictureTick
 	Title         string
+	MoreFaults    int  // that are left out
 	Legend        bool // explain the marks: below the first picture of a page
 }
 
@@ -152,6 +153,9 @@ const (
 	pictureLeast = 2
 )
 
+// pictureFaults bounds the faults of one picture; each may need a row.
+const pictureFaults = 16
+
 // draw lays the scene out, with the faults and crashes of its time; around
 // says whether operations beside the witness' own are drawn too.
 func (s *Scene) draw(faults []Fault, crashes []Crash, around bool) *picture {
@@ -197,6 +201,8 @@ func (s *Scene) drawWith(around []*Moment, faults []Fault, crashes []Crash) *pic
 		l.apart(m.Start, end, width)
 	}
 	inForce := overlapping(faults, first, last)
+	more := max(len(inForce)-pictureFaults, 0)
+	inForce = inForce[:len(inForce)-more]
 	for _, f := range inForce {
 		l.fault(f, first, last)
 	}
@@ -220,6 +226,7 @@ func (s *Scene) drawWith(around []*Moment, faults []Fault, crashes []Crash) *pic
 	for _, c := range crashes {
 		p.Crashes = append(p.Crashes, pictureTick{X: l.at(c.Time), Text: fmt.Sprintf("%s: the process of %s ended by itself: %s", instant(c.Time), c.Node, c.Error)})
 	}
+	p.MoreFaults = more
 	p.Title = fmt.Sprintf("Timeline of %s and %s around them, from %s to %s; the same operations are in the table below.",
 		plural(len(s.Witness), "witness operation", "witness operations"), count(len(moments)-len(s.Witness), "other"), instant(first), instant(last))
 	return p

@@ -114,7 +114,7 @@ func newView(run *Run, visualize Visualize, level detail) *view {
 	}}
 	if run.Folder != nil {
 		v.view.Timestamp = clip(run.Folder.Timestamp, 60)
-		v.view.Replay, v.view.Recheck = replayCommand(run.Folder), checkCommand(run.Folder, d)
+		v.view.Replay, v.view.Recheck = clip(replayCommand(run.Folder), 4000), clip(checkCommand(run.Folder, d), 8000)
 	}
 	v.view.Validity = v.lines(d.Validity, "reasons why the run is invalid")
 	warnings := d.Warnings
@@ -254,7 +254,10 @@ func (v *viewer) witness(position, i int, c Claim) witnessView {
 		out.Indexes = fmt.Sprintf("The history has no operation %s.", clip(strings.Trim(fmt.Sprint(scene.Missing), "[]"), 400))
 	}
 	out.Picture = scene.draw(v.run.Document.Faults, v.run.Scan.Crashes, v.level.around)
-	if out.Picture != nil && !v.explained {
+	if out.Picture.MoreFaults > 0 {
+		v.cut("%s in the timeline of witness %d", count(out.Picture.MoreFaults, "fault"), out.Number)
+	}
+	if !v.explained {
 		out.Picture.Legend, v.explained = true, true
 	}
 	for n, m := range scene.Witness {

@@ -61,7 +61,8 @@ func cut(t *testing.T, ports ...uint16) (heal func()) {
 // second of its heal.
 func TestAHealIsEffectiveAtOnce(t *testing.T) {
 	isolate(t)
-	const length = 4 * time.Second
+	// By then the next retransmission of TCP itself is more than a second away.
+	const length = 4800 * time.Millisecond
 	p := startProcesses(t, 3, map[string]string{"fsync": "never", "w": "3", "hints": "off"})
 	clients := make([]target.Register, 3)
 	var ports []uint16

@@ -169,43 +169,36 @@ func TestSessionStopsContinuesAndDies(t *testing.T) {
 	}
 }
 
-// Stops at every moment of the start: the program must be skewed and must not
-// get stuck, once it is continued.
+// SIGSTOP at every moment of the start, also in the middle of a patch: each must
+// stop the program until SIGCONT, and none may leave it stuck or unskewed.
 func TestStopsDuringTheStart(t *testing.T) {
 	needSkew(t)
 	page, path := newPage(t)
 	page.Set(Skew{Offset: hour})
 	target := program(t, "target")
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 60 {
-		// The program that stops itself shows a stop under way at an exec too.
-		cmd := wrapped(t, path, "sh", "-c", "exec "+target+" exec "+target+" first")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-		var out bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, os.Stderr
-		require.NoError(t, cmd.Start())
-		done := make(chan error, 1)
-		go func() { done <- cmd.Wait() }()
-		var err error
-		for running := true; running; {
-			_ = unix.Kill(cmd.Process.Pid, unix.SIGSTOP)
-			pause := time.After(time.Duration(random.IntN(300)) * time.Microsecond)
-			select {
-			case err = <-done:
-				running = false
-			case <-pause:
-			}
-			_ = unix.Kill(cmd.Process.Pid, unix.SIGCONT)
-			if running {
-				select {
-				case err = <-done:
-					running = false
-				case <-time.After(time.Duration(random.IntN(2000)) * time.Microsecond):
+	for range 40 {
+		run := converse(t, wrapped(t, path, "sh", "-c", "exec "+target+" exec "+target+" answer"))
+		pid := run.cmd.Process.Pid
+		run.request(t)
+		var answer string
+		for stops := 0; answer == ""; stops++ {
+			require.NoError(t, unix.Kill(pid, unix.SIGSTOP))
+			looks := 0
+			eventually(t, "the program stops and stays so", func() bool {
+				if looks++; !stopped(pid) {
+					looks = 0
 				}
+				return looks == 3
+			})
+			require.NoError(t, unix.Kill(pid, unix.SIGCONT))
+			select {
+			case answer = <-run.lines:
+			case <-time.After(time.Duration(random.IntN(1500)) * time.Microsecond):
 			}
 		}
-		require.NoError(t, err)
-		parseReading(t, out.String()).requireFollows(t, page.Get())
+		parseReading(t, answer).requireFollows(t, page.Get())
+		run.end(t)
 	}
 }
 

@@ -115,7 +115,7 @@ func startHelper(o options) error {
 	between, err := os.StartProcess(selfPath, helperArguments(o, os.Getpid(), true), &os.ProcAttr{
 		Env:   []string{},
 		Files: []*os.File{order, answer, os.Stderr},
-		
+		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
 	_ = order.Close()
 	_ = answer.Close()

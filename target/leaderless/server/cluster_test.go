@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +31,25 @@ type cluster struct {
 	clients  []string // addresses
 	nodes    []*server.Server
 	compact  int64
+	logs     logs
+}
+
+// logs collects what the nodes log.
+type logs struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logs) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logs) contain(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Contains(l.text.String(), text)
 }
 
 // newCluster starts n nodes, n1, n2, …, which know each other.
@@ -70,6 +91,7 @@ func (c *cluster) startWith(i int, nodes, clients net.Listener) {
 	node, err := server.Start(server.Config{
 		Name: c.peers[i].Name, Peers: c.peers, Nodes: nodes, Clients: clients,
 		Data: filepath.Join(c.dir, c.peers[i].Name), Settings: c.settings, CompactAt: c.compact,
+		Logger: slog.New(slog.NewTextHandler(&c.logs, nil)),
 	})
 	require.NoError(c.t, err)
 	c.nodes[i] = node

@@ -34,31 +34,34 @@ func TestStrangersAreRefused(t *testing.T) {
 	const magic = "refute-leaderless/1"
 	good := hello(magic, "n2", "n1", "n1", "n2", "n3")
 	message := func(m core.Message) []byte { return frame(core.AppendMessage(nil, &m)) }
-	for reason, sent := range map[string][]byte{
-		"not a node that speaks refute-leaderless/1": hello("GET / HTTP/1.1", "n2", "n1", "n1"),
-		"this is node n1, not n3":                    hello(magic, "n2", "n3", "n1", "n2", "n3"),
-		"give every node the same peers":             hello(magic, "n2", "n1", "n1", "n3", "n2"),
-		`node "n9" is not another member`:            hello(magic, "n9", "n1", "n1", "n2", "n3"),
-		`node "n1" is not another member`:            hello(magic, "n1", "n1", "n1", "n2", "n3"),
-		"":                                           {0xff, 0xff, 0xff, 0xff, 1},
-		" ":                                          bytes.Repeat([]byte{0}, 10),
-		"  ":                                         append(bytes.Clone(good), 0xff, 0xff, 0xff, 0xff),
-		"   ":                                        append(bytes.Clone(good), frame([]byte("no message"))...),
-		"    ":                                       append(bytes.Clone(good), message(core.Message{Kind: core.MessageHeartbeat, From: 2, To: 0})...),
-		"     ":                                      append(bytes.Clone(good), message(core.Message{Kind: core.MessageHeartbeat, From: 1, To: 2})...),
+	for _, test := range []struct {
+		sent         []byte
+		said, logged string
+	}{
+		{hello("GET / HTTP/1.1", "n2", "n1", "n1"), "not a node that speaks refute-leaderless/1", "not a node that speaks"},
+		{hello(magic, "n2", "n3", "n1", "n2", "n3"), "this is node n1, not n3", "this is node n1, not n3"},
+		{hello(magic, "n2", "n1", "n1", "n3", "n2"), "give every node the same peers", "give every node the same peers"},
+		{hello(magic, "n9", "n1", "n1", "n2", "n3"), `node "n9" is not another member`, "is not another member"},
+		{hello(magic, "n1", "n1", "n1", "n2", "n3"), `node "n1" is not another member`, "is not another member"},
+		{[]byte{0xff, 0xff, 0xff, 0x7f}, "", "read hello: a frame of 2147483647 bytes"},
+		{make([]byte, 4), "", "read hello: a frame of 0 bytes"},
+		{append(bytes.Clone(good), 0xfe, 0xff, 0xff, 0x7f), "", "a frame of 2147483646 bytes"},
+		{append(bytes.Clone(good), frame([]byte("no message"))...), "", "malformed message"},
+		{append(bytes.Clone(good), message(core.Message{Kind: core.MessageHeartbeat, From: 2, To: 0})...), "", "a message from node 2 to node 0 on the connection from node 1"},
+		{append(bytes.Clone(good), message(core.Message{Kind: core.MessageHeartbeat, From: 1, To: 2})...), "", "a message from node 1 to node 2 on the connection from node 1"},
 	} {
 		conn, err := net.Dial("tcp", c.peers[0].Address)
 		require.NoError(t, err)
 		require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
-		_, err = conn.Write(sent)
+		_, err = conn.Write(test.sent)
 		require.NoError(t, err)
 		said, err := io.ReadAll(conn)
-		assert.NoError(t, err, "the node hangs up on %q", sent)
-		if reason = string(bytes.TrimSpace([]byte(reason))); reason == "" {
+		assert.NoError(t, err, "the node hangs up on %q", test.sent)
+		assert.Contains(t, string(said), test.said)
+		if test.said == "" {
 			assert.Empty(t, said)
-		} else {
-			assert.Contains(t, string(said), reason)
 		}
+		c.eventually("the log to say "+test.logged, func() bool { return c.logs.contain(test.logged) })
 		require.NoError(t, conn.Close())
 	}
 	c.connected(1)

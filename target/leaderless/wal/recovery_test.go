@@ -152,7 +152,9 @@ func TestADirectoryIsForOneProcess(t *testing.T) {
 	_, _, err = Open(dir, Options{Mode: Never})
 	require.ErrorContains(t, err, "in use by another process")
 	require.NoError(t, l.Close())
-	assert.Equal(t, uint32(2), reopen(t, dir).Incarnation, "an open that was refused is not a start")
+	for incarnation := uint32(2); incarnation < 5; incarnation++ {
+		assert.Equal(t, incarnation, reopen(t, dir).Incarnation, "an open that was refused is not a start, every other is")
+	}
 }
 
 // Whatever the mix of appends, commits, compactions, clean restarts and
