@@ -21,6 +21,7 @@ func explain(t *timeline, f finding, o Options) string {
 		for _, p := range f.positions[:min(len(f.positions), 6)] {
 			parts = append(parts, n.evidence(p))
 		}
+		parts = append(parts, n.timestamps())
 	}
 	parts = append(parts, n.faults())
 	parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" })
@@ -223,7 +224,7 @@ func readEvidence(o *history.Operation, e *history.Evidence) string {
 	for _, r := range e.Replicas {
 		switch {
 		case !r.Answered:
-			answers = append(answers, r.Node+" (no answer in time)")
+			answers = append(answers, r.Node+" (not answered by then)")
 		case r.Version == "":
 			answers = append(answers, r.Node+" (not found)")
 		default:
@@ -251,12 +252,40 @@ func writeEvidence(o *history.Operation, e *history.Evidence) string {
 		text += " with version " + e.Version
 	}
 	if len(silent) > 0 {
-		text += "; no answer in time from " + list(silent)
+		text += "; not yet by " + list(silent)
 	}
 	if len(e.Hints) > 0 {
 		text += "; hints were left for " + list(e.Hints)
 	}
 	return text + "."
+}
+
+// timestamps tells when the target's own order contradicts real time: the
+// newer write carries the lower timestamp, so that a store in which the last
+// write wins threw the newer value away. Both timestamps are the target's own
+// word; nothing is said where they agree with real time.
+func (n narrator) timestamps() string {
+	f := n.f
+	if f.newer == none || f.older == none {
+		return ""
+	}
+	newer, older := n.timestampOf(f.newer), n.timestampOf(f.older)
+	if newer == 0 || older == 0 || newer >= older {
+		return ""
+	}
+	return fmt.Sprintf("By the nodes' clocks the order was the reverse: the later write of %s carries a timestamp %s lower than the earlier write of %s, and where the last write wins the greater timestamp stays.",
+		showValue(n.at(f.newer).Input), milliseconds(older-newer), showValue(n.at(f.older).Input))
+}
+
+func (n narrator) timestampOf(p int32) int64 {
+	o := n.at(p)
+	if o.Completion < 0 || o.F == history.FRead {
+		return 0
+	}
+	if e := n.o.Evidence(o.Completion); e != nil {
+		return e.Timestamp
+	}
+	return 0
 }
 
 func coordinator(e *history.Evidence) string {
@@ -347,8 +376,10 @@ func milliseconds(nanoseconds int64) string {
 		return fmt.Sprintf("%.1f s", seconds(nanoseconds))
 	case nanoseconds >= 10_000_000:
 		return fmt.Sprintf("%.0f ms", float64(nanoseconds)/1e6)
-	case nanoseconds >= 1_000:
+	case nanoseconds >= 1_000_000:
 		return fmt.Sprintf("%.3g ms", float64(nanoseconds)/1e6)
+	case nanoseconds >= 1_000:
+		return fmt.Sprintf("%.3g µs", float64(nanoseconds)/1e3)
 	}
 	return fmt.Sprintf("%d ns", nanoseconds)
 }

@@ -137,6 +137,7 @@ var invalidRuns = map[string]string{
 	"invalid-heal-unverified":      "never seen to be healed",
 	"invalid-idle":                 "only 5 operations",
 	"invalid-kind-never-succeeded": "cas (2 attempts)",
+	"invalid-crash":                "the process of n3 ended by itself at 0.062 s (exit status 2)",
 }
 
 func TestInvalidRuns(t *testing.T) {
@@ -185,11 +186,20 @@ func TestExplanation(t *testing.T) {
 	w := report.Claims[0].Witnesses[0]
 	assert.Equal(t, "Process 1 wrote 2 to r1 through n1 and got ok at 0.210 s; 40 ms later process 3 read r1 through n4 at 0.250 s and got 1. "+
 		"1 was the older value: its write by process 1 through n1 had been acknowledged at 0.110 s, before the newer one's was invoked at 0.200 s. "+
-		"The write of 2, coordinated by n1, was acknowledged by n1 and n2 (w=2) with version 200@n1; no answer in time from n3. "+
+		"The write of 2, coordinated by n1, was acknowledged by n1 and n2 (w=2) with version 200@n1; not yet by n3. "+
 		"The read by process 3 at 0.250 s, coordinated by n4, asked n3 (version 100@n1) and n4 (not found) (r=2). "+
 		"In force during these operations: fault f1 (partition: {n1 n2} | {n3 n4 n5}).", w.Explanation)
 	assert.Equal(t, []string{"f1"}, w.Faults)
 	assert.Equal(t, "1 read, on 1 key, returned a state certainly older than an acknowledged write that had ended before the read began.", report.Claims[0].Explanation)
+}
+
+func TestTimestampsAgainstRealTimeAreTold(t *testing.T) {
+	file, err := history.OpenEvidence(filepath.Join("testdata", "lost-sequential.jsonl"))
+	require.NoError(t, err)
+	defer file.Close()
+	report := goldenReport(t, "lost-sequential", Options{Claims: []string{NoLostWrites}, Evidence: file.Lookup})
+	assert.Contains(t, report.Claims[0].Witnesses[0].Explanation,
+		"By the nodes' clocks the order was the reverse: the later write of 2 carries a timestamp 3.1 s lower than the earlier write of 1,")
 }
 
 func TestClockFaultIsNamed(t *testing.T) {

@@ -86,6 +86,7 @@ func validity(t *timeline, s Stats, o Options) (reasons, warnings []string) {
 		warnings = append(warnings, "The history was cut off before every fault was healed.")
 	}
 	reasons = append(reasons, traffic(t, o)...)
+	reasons = append(reasons, crashes(t)...)
 	for i := range t.faults {
 		f := &t.faults[i]
 		switch {
@@ -100,10 +101,21 @@ func validity(t *timeline, s Stats, o Options) (reasons, warnings []string) {
 		case cut:
 			warnings = append(warnings, fmt.Sprintf("Fault %s (%s) was in force when the history was cut off.", f.ID, f.describe()))
 		default:
-			reasons = append(reasons, fmt.Sprintf("fault %s (%s) was never seen to be healed", f.ID, f.describe()))
+			reasons = append(reasons, fmt.Sprintf("fault %s (%s) was never seen to be healed as planned", f.ID, f.describe()))
 		}
 	}
 	return append(reasons, underFaults(t, o)...), warnings
+}
+
+// crashes finds nodes whose process ended although no fault had asked for it.
+// Such a run judges a cluster that nobody has described.
+func crashes(t *timeline) (reasons []string) {
+	for i := range t.operations {
+		if o := &t.operations[i]; o.Process == history.Nemesis && o.F == history.FCrash {
+			reasons = append(reasons, fmt.Sprintf("the process of %s ended by itself at %s (%s): see its output", o.Node, clock(o.Start), cmp.Or(o.Error, "no status")))
+		}
+	}
+	return reasons
 }
 
 func (f *FaultInterval) describe() string {

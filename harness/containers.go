@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/refute-lab/refute/docker"
 	"github.com/refute-lab/refute/nemesis/agent/protocol"
@@ -14,6 +15,9 @@ type containers struct {
 	*docker.Cluster
 	system  target.System
 	crashes chan Crash
+	expired chan Expiry
+	closed  chan struct{}
+	once    sync.Once
 }
 
 // newContainers makes the cluster's network and knows its addresses; no node is started yet.
@@ -22,7 +26,7 @@ func newContainers(ctx context.Context, engine *docker.Engine, system target.Sys
 	if err != nil {
 		return nil, err
 	}
-	c := &containers{Cluster: cluster, system: system, crashes: make(chan Crash)}
+	c := &containers{Cluster: cluster, system: system, crashes: make(chan Crash), expired: make(chan Expiry), closed: make(chan struct{})}
 	go c.forward(o.Log)
 	return c, nil
 }
@@ -46,19 +50,36 @@ func (c *containers) Start(ctx context.Context) error {
 	return c.Cluster.Start(ctx, specs)
 }
 
+// Close removes everything.
+func (c *containers) Close(ctx context.Context) error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Cluster.Close(ctx)
+}
+
 // Crashes tells of processes that ended although nobody had asked for it.
 func (c *containers) Crashes() <-chan Crash { return c.crashes }
+
+// Expired tells of faults whose lease ran out before they were healed.
+func (c *containers) Expired() <-chan Expiry { return c.expired }
 
 // forward sorts the agents' unasked messages: unexpected exits are crashes,
 // a lease that ran out is worth a line in the log.
 func (c *containers) forward(log func(string)) {
 	defer close(c.crashes)
+	defer close(c.expired)
 	for e := range c.Events() {
 		switch {
 		case e.Event.Event == protocol.EventExit && !e.Event.Expected:
-			c.crashes <- Crash{Node: e.Node, Status: e.Event.Status}
+			select {
+			case c.crashes <- Crash{Node: e.Node, Status: e.Event.Status}:
+			case <-c.closed: // nobody listens any more
+			}
 		case e.Event.Event == protocol.EventLease:
 			log(fmt.Sprintf("%s: the lease of %s ran out before it was healed: the agent undid the fault by itself", e.Node, e.Event.Fault))
+			select {
+			case c.expired <- Expiry{Node: e.Node, Fault: e.Event.Fault}:
+			case <-c.closed:
+			}
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/refute-lab/refute/docker"
@@ -104,7 +105,11 @@ func (p *Performance) record(ctx context.Context, engine *docker.Engine, folder 
 		if !fault.Verified {
 			proof = "NOT VERIFIED"
 		}
-		live.Log("%-6s %s %s %s: %s: %s", f, fault.ID, fault.Kind, fault.Description, proof, fault.Evidence)
+		kind := fault.Kind + " "
+		if strings.Contains(fault.Description, fault.Kind) {
+			kind = "" // "kill n2" says it
+		}
+		live.Log("%-6s %s %s%s: %s: %s", f, fault.ID, kind, fault.Description, proof, fault.Evidence)
 	}
 	run, err := NewRun(RunConfig{Plan: p.Plan, System: p.System, Cluster: cluster,
 		Recorder: recorder, Observer: live, Interrupt: p.Interrupt})

@@ -29,6 +29,8 @@ type Cluster interface {
 	Endpoint(node string) string
 	// Crashes tells of processes that ended although nobody had asked for it.
 	Crashes() <-chan Crash
+	// Expired tells of faults whose lease ran out before they were healed.
+	Expired() <-chan Expiry
 	// Close removes everything. It must succeed in removing even after a failed Start.
 	Close(ctx context.Context) error
 }
@@ -37,6 +39,12 @@ type Cluster interface {
 type Crash struct {
 	Node   string
 	Status string
+}
+
+// Expiry is the end of a fault's lease on a node.
+type Expiry struct {
+	Node  string
+	Fault string
 }
 
 // Observer is told how a run goes. Its methods may be called from several
@@ -122,7 +130,7 @@ func (r *Run) Execute(ctx context.Context) error {
 	}
 	watching, stopWatching := context.WithCancel(ctx)
 	var watcher sync.WaitGroup
-	watcher.Go(func() { r.watchCrashes(watching) })
+	watcher.Go(func() { r.watch(watching) })
 	defer watcher.Wait()
 	defer stopWatching()
 
@@ -286,9 +294,10 @@ func (r *Run) finals(ctx context.Context, pool *clients) error {
 	})
 }
 
-// watchCrashes records processes that ended by themselves. A crash is no
-// fault of ours, so the checker makes the run invalid and names the node.
-func (r *Run) watchCrashes(ctx context.Context) {
+// watch records processes that ended by themselves, which is no fault of ours,
+// so that the checker makes the run invalid and names the node. It also tells
+// the nemesis of leases that ran out.
+func (r *Run) watch(ctx context.Context) {
 	for number := 1; ; number++ {
 		select {
 		case crash, ok := <-r.cluster.Crashes():
@@ -298,6 +307,11 @@ func (r *Run) watchCrashes(ctx context.Context) {
 			r.observer.Log("%s ended by itself: %s; its output is in the run folder under nodes/", crash.Node, crash.Status)
 			key := fmt.Sprintf("%s#%d", crash.Node, number)
 			_ = r.recorder.span(history.FCrash, key, crash.Node, func() (any, error) { return nil, errors.New(crash.Status) })
+		case expiry, ok := <-r.cluster.Expired():
+			if !ok {
+				return
+			}
+			r.nemesis.Load().LeaseExpired(expiry.Fault, expiry.Node)
 		case <-ctx.Done():
 			return
 		}

@@ -28,7 +28,7 @@ const clockResource = "clock"
 
 // The magnitudes of random clock faults.
 const (
-	shortestBump = 10 * time.Millisecond
+	shortestBump = 50 * time.Millisecond
 	longestBump  = 10 * time.Second
 	// strongBump is the least of the bump that every schedule with clock faults
 	// has: enough to turn the order of writes around that clients make one after the other.
@@ -37,7 +37,7 @@ const (
 	fastestDrift   = 200_000 // ppm
 	shortestPeriod = time.Millisecond
 	longestPeriod  = 200 * time.Millisecond
-	smallestDelta  = 10 * time.Millisecond
+	smallestDelta  = 50 * time.Millisecond
 	largestDelta   = time.Second
 	// leastDrift is what a drift must amount to when it ends, or nobody could
 	// tell it from the noise of reading a clock over the network.
@@ -54,7 +54,7 @@ func clockKind() *kind {
 		shapes: []shape{
 			{Drift, "the clock goes too fast or too slow, by up to 20 %", 1, false},
 			{Strobe, "the clock jumps forth and back every 1…200 ms", 1, false},
-			{Bump, "the clock is off by 10 ms…10 s, either way", 1, true},
+			{Bump, "the clock is off by 50 ms…10 s, either way", 1, true},
 		},
 		resource:   clockResource,
 		steady:     process,

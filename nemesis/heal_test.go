@@ -251,3 +251,24 @@ func TestLostLeaseIsSeen(t *testing.T) {
 		assert.Contains(t, healed.Evidence, `lease not renewed: n1: renew: fault "f1" has no lease here`)
 	})
 }
+
+// An agent that undid the fault by itself says so: then the fault was not in
+// force for as long as the history has it, and must not count as verified.
+func TestExpiredLeaseIsNotVerified(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(3)
+		go func() {
+			time.Sleep(4 * time.Second)
+			b.nemesis.LeaseExpired("f1", "n1")
+			b.nemesis.LeaseExpired("f2", "n1") // not in force: means nothing
+		}()
+		require.NoError(t, b.nemesis.Run(t.Context(), []plan.Fault{fault("f1", Pause, s(1), s(6), "n1"), fault("f2", Pause, s(9), s(2), "n1")}))
+		_, end, healed := b.tape.of(t, history.FHeal, "f1")
+		assert.Equal(t, history.Info, end.Type)
+		assert.False(t, healed.Verified)
+		assert.Contains(t, healed.Evidence, "its lease ran out on n1")
+		_, end, healed = b.tape.of(t, history.FHeal, "f2")
+		assert.Equal(t, history.Ok, end.Type)
+		assert.True(t, healed.Verified)
+	})
+}

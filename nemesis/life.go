@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -90,7 +91,13 @@ func (n *Nemesis) heal(ctx context.Context, e effect, f *plan.Fault, value histo
 		healError = nil // the end was seen: what went wrong on the way matters no more
 	}
 	seen.text = evidence(seen, healError) + renewals.problems()
-	recordError = errors.Join(recordError, n.recordSeen(history.FHeal, value, seen))
+	recorded := seen
+	if nodes := n.expiredOn(f.ID); len(nodes) > 0 {
+		// It was in force for a shorter time than the history would have it.
+		recorded.ok = false
+		recorded.text += ", its lease ran out on " + strings.Join(nodes, " ") + " before it was healed: the fault ended early"
+	}
+	recordError = errors.Join(recordError, n.recordSeen(history.FHeal, value, recorded))
 	if !seen.ok {
 		return errors.Join(recordError, &NotHealedError{Fault: f.ID, Description: value.Description, Evidence: seen.text})
 	}
@@ -154,12 +161,31 @@ func (n *Nemesis) leave(id string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	delete(n.lifetime, id)
+	delete(n.expired, id)
 	for i, a := range n.active {
 		if a.id == id {
 			n.active = append(n.active[:i:i], n.active[i+1:]...)
 			return
 		}
 	}
+}
+
+// LeaseExpired tells the nemesis that the agent of the node undid the fault by
+// itself because its lease had run out. The fault's healing is then recorded
+// as not verified, for it did not last as long as it should have.
+func (n *Nemesis) LeaseExpired(fault, node string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if _, active := n.lifetime[fault]; active && !slices.Contains(n.expired[fault], node) {
+		n.expired[fault] = append(n.expired[fault], node)
+	}
+}
+
+// expiredOn lists the nodes whose lease of the fault ran out, in order.
+func (n *Nemesis) expiredOn(fault string) []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Sorted(slices.Values(n.expired[fault]))
 }
 
 // leaseMillis is the lease of the fault, in milliseconds.

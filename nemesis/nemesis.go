@@ -81,6 +81,7 @@ type Nemesis struct {
 	mu       sync.Mutex
 	active   []activeFault
 	lifetime map[string]time.Duration // of the faults that are in force or about to be
+	expired  map[string][]string      // nodes on which the lease of such a fault ran out
 	runs     map[int]context.CancelFunc
 	number   int
 	running  sync.WaitGroup
@@ -110,7 +111,7 @@ const (
 func New(c Config) *Nemesis {
 	n := &Nemesis{cluster: c.Cluster, ready: c.Ready, recorder: c.Recorder, clock: c.Clock, timer: c.Timer,
 		healTimeout: c.HealTimeout, nodes: c.Cluster.Nodes(), links: newLinks(), holds: newHolds(), clocks: newClocks(),
-		lifetime: map[string]time.Duration{}, runs: map[int]context.CancelFunc{}}
+		lifetime: map[string]time.Duration{}, expired: map[string][]string{}, runs: map[int]context.CancelFunc{}}
 	if n.timer == nil {
 		n.timer = realTime{}
 	}

@@ -64,7 +64,7 @@ func HTML(run *Run, visualize Visualize) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if true {
+		if len(out) <= ReportMost {
 			return out, nil
 		}
 	}

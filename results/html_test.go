@@ -36,6 +36,7 @@ func TestReportShowsEachWitnessAndFault(t *testing.T) {
 			require.Less(t, number, len(sections))
 			part := sections[number]
 			number++
+			assert.Contains(t, part, html.EscapeString(claim.WitnessDetails[i].Explanation))
 			scene := run.Scan.Scene(c, i)
 			require.Len(t, scene.Witness, len(indexes))
 			assert.Equal(t, len(indexes), strings.Count(part, `class="bar ok own"`), "the witness' operations in the picture")
@@ -48,7 +49,7 @@ func TestReportShowsEachWitnessAndFault(t *testing.T) {
 				assert.Contains(t, part, "version "+m.Evidence.Version)
 			}
 			assert.Contains(t, part, "n1: ✓ counted, had 17@n2")
-			assert.Contains(t, part, "n3: – no answer in time")
+			assert.Contains(t, part, "n3: – not answered by then")
 			assert.Contains(t, part, "f1 partition", "the fault in force as a band")
 			assert.Contains(t, part, "data-picture=", "Porcupine's picture")
 		}
@@ -111,7 +112,7 @@ func TestReportIsDeterministic(t *testing.T) {
 // TestReportStaysSmall has everything at once: a long history, many
 // witnesses with big pictures, thousands of faults, endless explanations.
 func TestReportStaysSmall(t *testing.T) {
-	s := newSynthetic(200000, "")
+	s := newSynthetic(240000, "")
 	report := s.report()
 	long := strings.Repeat("a long story <&> ", 500)
 	for len(report.Faults) < 2000 {
@@ -174,7 +175,7 @@ func TestReportSaysWhereAHistoryIsCut(t *testing.T) {
 
 // BenchmarkReport draws everything for a run of 100,000 operations from its files.
 func BenchmarkReport(b *testing.B) {
-	s := newSynthetic(100000, "")
+	s := newSynthetic(120000, "")
 	folder := s.folder(b, b.TempDir())
 	run, err := Write(folder, s.report(), Options{})
 	require.NoError(b, err)

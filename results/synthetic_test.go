@@ -47,14 +47,14 @@ func newSynthetic(n int, mark string) *synthetic {
 	}
 	s.plannedFaults()
 	s.phase(history.PhaseMain, 0, syntheticMain)
-	const workers = 12
-	step := time.Duration(int64(syntheticMain) * workers / int64(n))
+	workers := 12 * max(1, n/20000) // more clients, not faster ones
+	step := time.Duration(int64(syntheticMain) * int64(workers) / int64(n))
 	for worker := range workers {
 		process := history.Process(worker)
 		for at := time.Duration(s.random.Int64N(int64(step) + 1)); at < syntheticMain; {
 			took, kind := s.client(process, at)
 			if kind == history.Info {
-				process += workers
+				process += history.Process(workers)
 			}
 			at += max(took, step/2+time.Duration(s.random.Int64N(int64(step)+1)))
 		}

@@ -79,6 +79,10 @@ func appendEvidence(buf []byte, e *Evidence) []byte {
 		buf = strconv.AppendInt(buf, int64(e.Required), 10)
 	}
 	buf = appendField(buf, `,"version":`, e.Version)
+	if e.Timestamp != 0 {
+		buf = append(buf, `,"timestamp":`...)
+		buf = strconv.AppendInt(buf, e.Timestamp, 10)
+	}
 	if len(e.Replicas) > 0 {
 		buf = append(buf, `,"replicas":[`...)
 		for i := range e.Replicas {

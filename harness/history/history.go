@@ -221,6 +221,10 @@ type Evidence struct {
 	Required int `json:"required,omitempty"`
 	// Version is the version that was written or returned, in the target's own notation.
 	Version string `json:"version,omitempty"`
+	// Timestamp is that version's time where the target orders versions by
+	// wall clocks, in nanoseconds since 1970; 0 where it does not, or where
+	// nothing was found.
+	Timestamp int64 `json:"timestamp,omitempty"`
 	// Replicas lists every replica that was asked, in the order of the preference list.
 	Replicas []ReplicaEvidence `json:"replicas,omitempty"`
 	// Phases names what the coordinator did, in order, for instance "fetch", "write", "write-back".

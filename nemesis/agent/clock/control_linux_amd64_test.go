@@ -170,16 +170,23 @@ func TestSessionStopsContinuesAndDies(t *testing.T) {
 }
 
 // SIGSTOP at every moment of the start, also in the middle of a patch: each must
-// stop the program until SIGCONT, and none may leave it stuck or unskewed.
+// stop the program until SIGCONT, and none may leave it stuck or unskewed. The
+// programs that execute the next one have one thread; see the package's pitfalls.
 func TestStopsDuringTheStart(t *testing.T) {
 	needSkew(t)
 	page, path := newPage(t)
 	page.Set(Skew{Offset: hour})
 	target := program(t, "target")
 	random := rand.New(rand.NewPCG(1, 2))
+	chain := "exec " + target + " answer"
+	for range 4 {
+		chain = "exec sh -c '" + strings.ReplaceAll(chain, "'", `'"'"'`) + "'"
+	}
+	chain = "echo started; " + chain
 	for range 40 {
-		run := converse(t, wrapped(t, path, "sh", "-c", "exec "+target+" exec "+target+" answer"))
+		run := converse(t, wrapped(t, path, "sh", "-c", chain))
 		pid := run.cmd.Process.Pid
+		require.Equal(t, "started", <-run.lines)
 		run.request(t)
 		var answer string
 		for stops := 0; answer == ""; stops++ {
@@ -189,7 +196,7 @@ func TestStopsDuringTheStart(t *testing.T) {
 				if looks++; !stopped(pid) {
 					looks = 0
 				}
-				return looks == 3
+				return looks == 2
 			})
 			require.NoError(t, unix.Kill(pid, unix.SIGCONT))
 			select {
@@ -206,7 +213,7 @@ func TestSignalsReachATracedProgram(t *testing.T) {
 	needSkew(t)
 	_, path := newPage(t)
 	cmd := wrappedWith(t, []string{"-page", path, "-settle", "0"}, "sh", "-c",
-		`trap 'echo USR1' USR1; trap 'echo TERM; exit 3' TERM; echo ready; while :; do read -r line || exit 4; done`)
+		`trap 'echo USR1' USR1; trap 'echo TERM; exit 3' TERM; echo ready; while :; do read -r line; done`)
 	run := converse(t, cmd)
 	for signal, want := range map[syscall.Signal]string{unix.SIGUSR1: "USR1"} {
 		require.Equal(t, "ready", <-run.lines)

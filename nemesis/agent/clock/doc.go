@@ -64,7 +64,7 @@
 // child; then it waits for the helper for some ten microseconds. Go's own
 // preemption sends such signals, so that the helper does not stay longer than
 // useful: it lets go of a program with several threads that has executed nothing
-// else for DefaultSettle. Any thread may call execve, hence a launcher with
+// else for DefaultSettle, not counting the time for which it was stopped or frozen. Any thread may call execve, hence a launcher with
 // threads (one written in Go, say) cannot be told from the real program other
 // than by time. The price: what a program with several threads starts later
 // sees the true time. If that matters, say -settle 0, and all are followed for
@@ -93,6 +93,10 @@
 //   - The state of a paused process in /proc/PID/stat is T; as long as it is traced
 //     it is t. That one thread is in t may be a short stop of the tracer's: a
 //     traced process is paused when all of its threads are (/proc/PID/task).
+//   - While a traced program with several threads executes another one, a SIGSTOP
+//     can get lost: a thread that has taken the signal waits for the tracer, and
+//     execve ends that thread. This can happen in the first moments of a node
+//     with such a launcher only. Look whether a pause took effect; if not, repeat it.
 //   - While it is traced without CAP_SYS_PTRACE, a process gains no privileges
 //     by executing set-user-ID programs or files with capabilities (ptrace(2)).
 //     Dropping privileges works. Programs that their user can execute but

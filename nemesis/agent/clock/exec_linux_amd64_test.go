@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -147,6 +148,34 @@ func TestNoStartIsEverUnskewed(t *testing.T) {
 	for range starts {
 		firstReading(t, wrapped(t, path, target, "first")).requireFollows(t, page.Get())
 	}
+}
+
+// A process is let go only when it has had time to execute something else.
+func TestWhenProgramsSettle(t *testing.T) {
+	const pid, thread = 1 << 30, 1<<30 + 1 // above every process ID that there can be
+	tracer := newTracer(nil, time.Second, io.Discard)
+	p := tracer.add(pid, pid)
+	assert.False(t, tracer.anySettling(), "one thread: a shell")
+	tracer.add(thread, pid)
+	assert.True(t, tracer.anySettling())
+	p.waits = true
+	assert.False(t, tracer.anySettling(), "the wrapper has not executed the command yet")
+	p.waits, p.paused = false, true
+	assert.False(t, tracer.anySettling(), "paused")
+	tracer.tick()
+	p.paused = false
+	for range settleTicks {
+		assert.False(t, p.leaving)
+		tracer.tick()
+	}
+	assert.True(t, p.leaving)
+	tracer.remove(pid)
+	tracer.remove(thread)
+	assert.Empty(t, tracer.processes)
+	forever := newTracer(nil, 0, io.Discard)
+	forever.add(pid, pid)
+	forever.add(thread, pid)
+	assert.False(t, forever.anySettling())
 }
 
 // Over many readings: f(real before) ≤ time.Now ≤ f(real after), and the

@@ -30,6 +30,8 @@ type tracer struct {
 	// threads maps the ID of each tracee to its process.
 	threads   map[int]*process
 	processes map[int]*process
+	// next is when the next tick is due, zero if none is.
+	next time.Time
 }
 
 // process is what the tracer knows of one.
@@ -38,11 +40,22 @@ type process struct {
 	threads int
 	// threaded says that the present program has had several threads.
 	threaded bool
-	// since is when the present program was executed, or the process was seen first.
-	since time.Time
+	// ticks is how much longer the present program is followed if it is threaded.
+	ticks int
+	// waits says that it is the wrapper, which has not executed the command yet.
+	waits bool
+	// paused says that it takes part in a job-control stop. It settles anew when
+	// it is continued: while it was stopped it could execute nothing.
+	paused bool
 	// leaving says that each of its threads is let go at its next stop.
 	leaving bool
 }
+
+// settleTicks is in how many ticks a program settles. They are counted, rather
+// than the time being looked at, for the helper may be frozen together with the
+// program (docker pause): that must not pass for time in which a launcher could
+// have executed something.
+const settleTicks = 10
 
 func newTracer(p *patcher, settle time.Duration, log io.Writer) *tracer {
 	return &tracer{patcher: p, settle: settle, log: log, threads: map[int]*process{}, processes: map[int]*process{}}
@@ -53,7 +66,7 @@ func (t *tracer) seize(tid int) error {
 	if err := ptrace(unix.PTRACE_SEIZE, tid, 0, followOptions); err != nil {
 		return explainRefusal(tid, err)
 	}
-	t.add(tid, tid)
+	t.add(tid, tid).waits = true
 	return nil
 }
 
@@ -94,7 +107,7 @@ func statusField(pid int, name string) string {
 func (t *tracer) add(tid, pid int) *process {
 	p := t.processes[pid]
 	if p == nil {
-		p = &process{id: pid, since: time.Now()}
+		p = &process{id: pid, ticks: settleTicks}
 		t.processes[pid] = p
 	}
 	t.threads[tid] = p
@@ -138,19 +151,22 @@ func (t *tracer) follow(stops <-chan os.Signal) error {
 		if err != nil || !more {
 			return err
 		}
-		var due <-chan time.Time
-		if wait, ok := t.nextSettled(); ok {
-			timer := time.NewTimer(wait)
-			due = timer.C
-			select {
-			case <-stops:
-			case <-due:
-			}
-			timer.Stop()
-			t.letSettledGo()
+		if !t.anySettling() {
+			t.next = time.Time{}
+			<-stops
 			continue
 		}
-		<-stops
+		if t.next.IsZero() {
+			t.next = time.Now().Add(t.settle / settleTicks)
+		}
+		timer := time.NewTimer(time.Until(t.next))
+		select {
+		case <-stops:
+		case <-timer.C:
+			t.next = time.Time{}
+			t.tick()
+		}
+		timer.Stop()
 	}
 }
 
@@ -194,8 +210,12 @@ func (t *tracer) handle(tid int, ws unix.WaitStatus) {
 		t.remove(tid)
 	case isGroupStop(ws):
 		// It stays stopped, but tells when it is continued.
+		p.paused = true
 		_ = ptrace(unix.PTRACE_LISTEN, tid, 0, 0)
 	default:
+		if event == ptraceEventStop && p.paused {
+			p.paused, p.ticks = false, settleTicks // continued
+		}
 		_ = ptrace(unix.PTRACE_CONT, tid, 0, uintptr(signal))
 	}
 }
@@ -244,32 +264,29 @@ func (t *tracer) refuse(tracee *tracee, cause error) {
 	os.Exit(ExitUnavailable)
 }
 
-// nextSettled returns how long until a process is to be let go; ok is false if
-// there is none.
-func (t *tracer) nextSettled() (wait time.Duration, ok bool) {
+// settling says whether a process is to be let go in a while.
+func (t *tracer) settling(p *process) bool {
+	return t.settle > 0 && p.threaded && !p.waits && !p.paused && !p.leaving
+}
+
+func (t *tracer) anySettling() bool {
 	for _, p := range t.processes {
-		if left, candidate := t.settlesIn(p); candidate && (!ok || left < wait) {
-			wait, ok = left, true
+		if t.settling(p) {
+			return true
 		}
 	}
-	return wait, ok
+	return false
 }
 
-func (t *tracer) settlesIn(p *process) (left time.Duration, candidate bool) {
-	if t.settle == 0 || !p.threaded || p.leaving {
-		return 0, false
-	}
-	return max(time.Until(p.since.Add(t.settle)), 0), true
-}
-
-// letSettledGo makes the threads of each program with several threads that has
-// run for a while stop, so as to be let go. A shell and a launcher have
-// executed something else by then. Any thread can call exec, so that all
-// have to be traced as long as one is to be followed.
-func (t *tracer) letSettledGo() {
+// tick makes the threads of each program with several threads that has run for
+// long enough stop, so as to be let go. A shell and a launcher have executed
+// something else by then. Any thread can call exec, so that all have to be
+// traced as long as one is to be followed.
+func (t *tracer) tick() {
 	for _, p := range t.processes {
-		if left, candidate := t.settlesIn(p); candidate && left == 0 {
-			p.leaving = true
+		if t.settling(p) {
+			p.ticks--
+			p.leaving = p.ticks <= 0
 		}
 	}
 	for tid, p := range t.threads {

@@ -72,6 +72,10 @@ func (s *Server) appendEvidence(b []byte, r *core.Reply) []byte {
 	if !r.Cell.Version.IsZero() {
 		b = append(b, `,"version":`...)
 		b = appendString(b, r.Cell.Version.String())
+		if !s.settings.Fetches() {
+			b = append(b, `,"timestamp":`...)
+			b = strconv.AppendInt(b, r.Cell.Version.Time, 10)
+		}
 	}
 	b = appendList(b, `,"replicas":[`, e.Replicas, s.appendReplica)
 	b = appendList(b, `,"phases":[`, e.Phases, func(b []byte, phase *string) []byte { return appendString(b, *phase) })
