@@ -64,7 +64,7 @@ func (Register) Main(c Config) (generator.Generator, error) {
 		who, which := uint64(worker), uint64(index)
 		slot := int(plan.Draw(c.Seed, "register/key", who, which) % uint64(keys))
 		if plan.Draw(c.Seed, "register/meet", who, which)%100 < meeting {
-			slot = int(plan.Draw(c.Seed, "register/hot", which/hotFor) % uint64(keys))
+			slot = int(plan.Draw(c.Seed, "register/hot", which/generator.Together) % uint64(keys))
 		}
 		op := generator.Operation{F: history.FRead, Key: rounds.key(slot, index), Node: node(worker, index)}
 		if plan.Draw(c.Seed, "register/write", who, which)%100 < uint64(writes) {
@@ -77,13 +77,9 @@ func (Register) Main(c Config) (generator.Generator, error) {
 
 // Anomalies need clients that meet: a read inversion shows only to two reads of
 // a key while a write of it is on its way, which is a matter of milliseconds.
-// Paced workers are all at about the same index, so the index alone names a
-// hot key which meeting percent of the operations go to, for hotFor operations
-// of each worker.
-const (
-	meeting = 60
-	hotFor  = 2
-)
+// Paced workers are all at about the same index, so the burst alone names a
+// hot key, to which meeting percent of its operations go.
+const meeting = 60
 
 // keyRounds names the key that a slot holds at a worker's index-th operation.
 // A slot's key changes after length operations of each worker, more or less

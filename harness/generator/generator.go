@@ -44,21 +44,32 @@ func (s Sequences) Operation(worker, index int) (Operation, bool) {
 	return s[worker][index], true
 }
 
-// Pace spreads the operations of all workers evenly over time, at a total of
-// rate operations a second, with a jitter of up to one worker's interval so
-// that the workers do not move in step. A rate of 0 sets no times.
+// Together is how many operations each worker asks one right after the other
+// before it rests; see Pace.
+const Together = 5
+
+// spread is the part of the time between two bursts in which all workers begin theirs.
+const spread = 0.1
+
+// Pace gives operations their times, at a total of rate operations a second.
+// All workers ask in bursts of Together operations each, which they begin at
+// about the same time, and then rest. Spread evenly, most operations would be
+// alone with the store; anomalies need several at a time, and they need
+// clients that ask again while a write is still on its way. The mean rate, and
+// so the length of the history, stays what it is. A rate of 0 sets no times.
 func Pace(g Generator, seed uint64, concurrency int, rate float64) Generator {
 	if rate <= 0 {
 		return g
 	}
-	interval := float64(concurrency) / rate * float64(time.Second)
+	interval := float64(Together) * float64(concurrency) / rate * float64(time.Second)
 	return Function(func(worker, index int) (Operation, bool) {
 		op, ok := g.Operation(worker, index)
 		if !ok {
 			return op, false
 		}
-		jitter := plan.Draw(seed, "pace", uint64(worker), uint64(index))
-		op.At = time.Duration((float64(index) + float64(jitter>>11)/(1<<53)) * interval)
+		number := index / Together
+		jitter := plan.Draw(seed, "pace", uint64(worker), uint64(number))
+		op.At = time.Duration((float64(number) + spread*float64(jitter>>11)/(1<<53)) * interval)
 		return op, true
 	})
 }

@@ -22,14 +22,15 @@ func TestPaceSpreadsAllWorkersOverTheRate(t *testing.T) {
 		concurrency := rapid.IntRange(1, 20).Draw(t, "concurrency")
 		rate := rapid.Float64Range(0.5, 50_000).Draw(t, "rate")
 		g := generator.Pace(endless, seed, concurrency, rate)
-		interval := time.Duration(float64(concurrency) / rate * float64(time.Second))
+		interval := time.Duration(generator.Together * float64(concurrency) / rate * float64(time.Second))
 		for worker := range concurrency {
 			for index := range 50 {
 				op, ok := g.Operation(worker, index)
 				require.True(t, ok)
 				assert.Equal(t, fmt.Sprint(worker, "/", index), op.Key, "the operation itself is left alone")
-				assert.GreaterOrEqual(t, op.At, time.Duration(index)*interval-time.Duration(index+1))
-				assert.LessOrEqual(t, op.At, time.Duration(index+1)*interval+time.Duration(index+1))
+				burst := time.Duration(index / generator.Together)
+				assert.GreaterOrEqual(t, op.At, burst*interval-burst-1, "the rate is never exceeded for long")
+				assert.LessOrEqual(t, op.At, burst*interval+interval/10+burst+1, "a burst begins together")
 			}
 		}
 	})
@@ -87,16 +88,16 @@ func TestHalfOfTheWorkersStayAndHalfRoam(t *testing.T) {
 }
 
 func ExamplePace() {
-	// Two workers, four operations a second together: each has one every half second.
+	// Two workers, forty operations a second together: each has five of them every quarter of a second.
 	g := generator.Pace(generator.Function(func(worker, index int) (generator.Operation, bool) {
 		return generator.Operation{F: "read", Key: "k"}, true
-	}), 42, 2, 4)
-	for index := range 3 {
+	}), 42, 2, 40)
+	for index := 3; index < 6; index++ {
 		op, _ := g.Operation(0, index)
-		fmt.Println(op.F, op.Key, "in half second", int(op.At/(500*time.Millisecond)))
+		fmt.Println(op.F, op.Key, "in burst", int(op.At/(250*time.Millisecond)))
 	}
 	// Output:
-	// read k in half second 0
-	// read k in half second 1
-	// read k in half second 2
+	// read k in burst 0
+	// read k in burst 0
+	// read k in burst 1
 }
