@@ -105,6 +105,9 @@ type Witness struct {
 	Operations []int64 `json:"operations"`
 	// Explanation is a short paragraph for people.
 	Explanation string `json:"explanation"`
+	// Summary is the explanation without the replicas' part: what was seen,
+	// why the store let it happen as far as that is known, which faults were in force.
+	Summary string `json:"summary"`
 	// Faults are the identifiers of the faults in force during the operations.
 	Faults []string `json:"faults,omitempty"`
 	// Confirmed says that Porcupine, given just these operations, calls them illegal too.

@@ -10,22 +10,27 @@ import (
 
 // explain puts a finding into words: what was seen, what the target told about
 // those operations, which faults were in force. It says only what follows
-// from the history and the evidence, never a supposed cause.
-func explain(t *timeline, f finding, o Options) string {
+// from the history and the evidence, never a supposed cause. The summary
+// leaves out what each replica answered.
+func explain(t *timeline, f finding, o Options) (explanation, summary string) {
 	if f.text != "" {
-		return f.text
+		return f.text, f.text
 	}
 	n := narrator{t: t, f: f, o: o}
-	parts := []string{n.story()}
+	story, timestamps, faults := n.story(), "", n.faults()
+	parts := []string{story}
 	if o.Evidence != nil {
 		for _, p := range f.positions[:min(len(f.positions), 6)] {
 			parts = append(parts, n.evidence(p))
 		}
-		parts = append(parts, n.timestamps())
+		timestamps = n.timestamps()
 	}
-	parts = append(parts, n.faults())
-	parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" })
-	return strings.Join(parts, " ")
+	return sentences(append(parts, timestamps, faults)...), sentences(story, timestamps, faults)
+}
+
+// sentences joins those that are not empty.
+func sentences(parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
 }
 
 type narrator struct {

@@ -352,7 +352,7 @@ func (t *timeline) witness(f finding, o Options) Witness {
 	for _, fault := range inForce(t.faults, t.operations, f.positions) {
 		w.Faults = append(w.Faults, fault.ID)
 	}
-	w.Explanation = explain(t, f, o)
+	w.Explanation, w.Summary = explain(t, f, o)
 	return w
 }
 

@@ -162,7 +162,7 @@ func TestNoEngine(t *testing.T) {
 	_, err := Connect(t.Context())
 	var missing *EngineError
 	require.ErrorAs(t, err, &missing)
-	require.Contains(t, err.Error(), "no Docker engine answers at unix:///nowhere/docker.sock: start it, or set DOCKER_HOST, or use --on sim")
+	require.Contains(t, err.Error(), "no Docker engine answers at unix:///nowhere/docker.sock: start it, or set DOCKER_HOST")
 	require.NotContains(t, err.Error(), "\n")
 }
 

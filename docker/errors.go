@@ -15,7 +15,7 @@ type EngineError struct {
 
 // Error is one line with the cause and the remedy.
 func (e *EngineError) Error() string {
-	return fmt.Sprintf("no Docker engine answers at %s: start it, or set DOCKER_HOST, or use --on sim (%s)", e.Address, oneLine(e.Err))
+	return fmt.Sprintf("no Docker engine answers at %s: start it, or set DOCKER_HOST (%s)", e.Address, oneLine(e.Err))
 }
 
 // Unwrap returns what happened.

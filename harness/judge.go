@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/refute-lab/refute/checker"
@@ -120,11 +121,7 @@ func judge(ctx context.Context, file *history.File, claims []string, limits plan
 		warnings = append(warnings, w.String())
 	}
 	if len(claims) == 0 {
-		for _, c := range checker.Claims() {
-			if applies, err := checker.Applies(c.Name, operations); err == nil && applies {
-				claims = append(claims, c.Name)
-			}
-		}
+		claims = defaultClaims(operations, summary.Format)
 	}
 	if len(claims) == 0 {
 		return checker.Report{}, warnings, errors.New("the history holds no operations that any checker understands: want reads and writes (or adds, or cas)")
@@ -134,6 +131,26 @@ func judge(ctx context.Context, file *history.File, claims []string, limits plan
 	report, err := checker.Check(ctx, operations, checker.Options{Claims: claims, Memory: limits.CheckMemory,
 		Evidence: file.Evidence().Lookup, Progress: progress})
 	return report, warnings, err
+}
+
+// defaultClaims are the claims that a history without a plan is held to. One
+// that was recorded elsewhere is held to linearizability, as Knossos would;
+// a claim that it was not made to decide would only add an unknown.
+func defaultClaims(operations []history.Operation, format history.Format) (claims []string) {
+	finals := slices.ContainsFunc(operations, func(o history.Operation) bool {
+		return o.Process == history.Nemesis && o.F == history.FPhase && o.Key == history.PhaseFinals
+	})
+	for _, c := range checker.Claims() {
+		applies, err := checker.Applies(c.Name, operations)
+		if err != nil || !applies || c.Name == checker.NoLostWrites && !finals {
+			continue
+		}
+		if format != history.FormatJSONL && c.Name == checker.Linearizable {
+			return []string{c.Name}
+		}
+		claims = append(claims, c.Name)
+	}
+	return claims
 }
 
 // CheckFile judges a recorded history: a run folder, a history.jsonl, a

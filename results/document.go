@@ -73,6 +73,8 @@ type WitnessDetail struct {
 	Class       string `json:"class"`
 	Key         string `json:"key"`
 	Explanation string `json:"explanation"`
+	// Summary is the explanation without what each replica answered.
+	Summary string `json:"summary,omitempty"`
 	// Faults are the identifiers of the faults in force during the witness.
 	Faults []string `json:"faults,omitempty"`
 	// Confirmed says that Porcupine finds the witness illegal by itself.
@@ -134,7 +136,7 @@ func newClaim(r checker.Result) Claim {
 	for _, w := range r.Witnesses {
 		c.Witnesses = append(c.Witnesses, append([]int64{}, w.Operations...))
 		c.WitnessDetails = append(c.WitnessDetails, WitnessDetail{
-			Class: w.Class, Key: w.Key, Explanation: w.Explanation, Faults: w.Faults, Confirmed: w.Confirmed,
+			Class: w.Class, Key: w.Key, Explanation: w.Explanation, Summary: w.Summary, Faults: w.Faults, Confirmed: w.Confirmed,
 		})
 	}
 	return c

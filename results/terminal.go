@@ -213,6 +213,31 @@ func (t *terminal) verdict() {
 	if d.Verdict == checker.Holds {
 		t.paragraph("", verdictMeaning(d))
 	}
+	if lead, summary := inShort(d); summary != "" {
+		t.paragraph("", lead+": "+summary)
+	}
+}
+
+// inShort tells the most telling refutation again in a few lines, because the
+// last lines are what is read first: a write that is gone before one that
+// was missed for a while, and both before what only a checker can see.
+func inShort(d *Document) (lead, summary string) {
+	leads := []struct{ claim, lead string }{
+		{checker.NoLostWrites, "An acknowledged write was lost"},
+		{checker.ReadYourWrites, "A client did not see its own acknowledged write"},
+		{checker.NoStaleReads, "A read returned what had been overwritten before"},
+		{checker.MonotonicReads, "A client went back in time"},
+		{checker.Linearizable, "No single copy could have answered so"},
+		{checker.Convergence, "Replicas disagree for good"},
+	}
+	for _, l := range leads {
+		for i := range d.Claims {
+			if c := &d.Claims[i]; c.Claim == l.claim && c.Verdict == checker.Refuted && len(c.WitnessDetails) > 0 {
+				return l.lead, c.WitnessDetails[0].Summary
+			}
+		}
+	}
+	return "", ""
 }
 
 func (t *terminal) paths() {
