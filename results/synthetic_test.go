@@ -284,7 +284,7 @@ func (s *synthetic) report() checker.Report {
 			Classes:     map[string]int{"lost-sequential": 1},
 			Witnesses: []checker.Witness{{
 				Class: "lost-sequential", Key: lost.Key, Operations: []int64{int64(s.lost), int64(s.finalRead(lost.Key))},
-				Summary: "The later write carries the lower timestamp.",
+				Summary:     "The later write carries the lower timestamp.",
 				Explanation: "n1 coordinated the write while it was cut off (f1); its timestamp was behind, so that older values won.", Faults: []string{"f1"},
 			}},
 		},
