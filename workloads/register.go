@@ -27,7 +27,7 @@ func (Register) Settings() []target.Setting {
 	return []target.Setting{
 		{Name: "keys", Default: "5", Values: "1…", Help: "keys in use at a time"},
 		{Name: "operations-per-key", Default: "200", Values: "10…", Help: "operations on a key, all clients together, before it is retired; about that many, so that keys end one by one"},
-		{Name: "writes", Default: "50", Values: "1…99", Help: "writes among the operations, in percent"},
+		{Name: "writes", Default: "40", Values: "1…99", Help: "writes among the operations, in percent"},
 	}
 }
 
@@ -64,7 +64,7 @@ func (Register) Main(c Config) (generator.Generator, error) {
 		who, which := uint64(worker), uint64(index)
 		slot := int(plan.Draw(c.Seed, "register/key", who, which) % uint64(keys))
 		if plan.Draw(c.Seed, "register/meet", who, which)%100 < meeting {
-			slot = int(plan.Draw(c.Seed, "register/hot", which/generator.Together) % uint64(keys))
+			slot = hotSlot(c.Seed, which/generator.Together, uint64(keys))
 		}
 		op := generator.Operation{F: history.FRead, Key: rounds.key(slot, index), Node: node(worker, index)}
 		if plan.Draw(c.Seed, "register/write", who, which)%100 < uint64(writes) {
@@ -79,7 +79,13 @@ func (Register) Main(c Config) (generator.Generator, error) {
 // a key while a write of it is on its way, which is a matter of milliseconds.
 // Paced workers are all at about the same index, so the burst alone names a
 // hot key, to which meeting percent of its operations go.
-const meeting = 60
+const meeting = 85
+
+// hotSlot gives every slot its turn: within each round of bursts, one for each
+// slot, their order is drawn anew.
+func hotSlot(seed, burst, slots uint64) int {
+	return plan.NewRand(seed, "register/hot", burst/slots).Perm(int(slots))[burst%slots]
+}
 
 // keyRounds names the key that a slot holds at a worker's index-th operation.
 // A slot's key changes after length operations of each worker, more or less

@@ -93,7 +93,7 @@ func TestRegisterKeysAreSharedAndRetiredOneByOne(t *testing.T) {
 	}
 	ends := map[int]int{}
 	for key, n := range uses {
-		assert.LessOrEqual(t, n, 400, "key %s is retired", key)
+		assert.LessOrEqual(t, n, 320, "key %s is retired", key)
 		if last[key]-first[key] > 80 { // not cut short by the first or last operations
 			assert.Len(t, workersOf[key], 10, "all workers meet on %s", key)
 		}
