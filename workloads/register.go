@@ -27,7 +27,7 @@ func (Register) Settings() []target.Setting {
 	return []target.Setting{
 		{Name: "keys", Default: "5", Values: "1…", Help: "keys in use at a time"},
 		{Name: "operations-per-key", Default: "200", Values: "10…", Help: "operations on a key, all clients together, before it is retired; about that many, so that keys end one by one"},
-		{Name: "writes", Default: "40", Values: "1…99", Help: "writes among the operations, in percent"},
+		{Name: "writes", Default: "20", Values: "1…99", Help: "writes among the operations, in percent"},
 	}
 }
 
@@ -78,7 +78,9 @@ func (Register) Main(c Config) (generator.Generator, error) {
 // Anomalies need clients that meet: a read inversion shows only to two reads of
 // a key while a write of it is on its way, which is a matter of milliseconds.
 // Paced workers are all at about the same index, so the burst alone names a
-// hot key, to which meeting percent of its operations go.
+// hot key, to which meeting percent of its operations go. Most of them read:
+// among many concurrent writes almost any order explains what was read, while
+// one write amid many reads is pinned down by them.
 const meeting = 85
 
 // hotSlot gives every slot its turn: within each round of bursts, one for each
