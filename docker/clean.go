@@ -44,8 +44,15 @@ func (r Removed) String() string {
 	if r.Empty() {
 		return "nothing to remove"
 	}
-	return fmt.Sprintf("removed %d containers, %d networks, %d volumes and %d images of %d runs",
-		len(r.Containers), len(r.Networks), len(r.Volumes), len(r.Images), len(r.Runs))
+	return fmt.Sprintf("removed %s, %s, %s and %s of %s", count(r.Containers, "container"), count(r.Networks, "network"),
+		count(r.Volumes, "volume"), count(r.Images, "image"), count(r.Runs, "run"))
+}
+
+func count(names []string, noun string) string {
+	if len(names) == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", len(names), noun)
 }
 
 // remains is what the engine has of one run.

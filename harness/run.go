@@ -182,6 +182,7 @@ func (r *Run) main(ctx context.Context, pool *clients, g generator.Generator) (<
 		go func() {
 			select {
 			case <-r.interrupt:
+				r.observer.Log("interrupted: ending the main phase early; interrupt again to leave at once")
 				cancel()
 			case <-stop.Done():
 			}
