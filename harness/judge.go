@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -112,6 +113,9 @@ func (o *Outcome) unmet() []string {
 // judge decides the claims from the history file alone. With no claims named
 // it decides all that the operations allow.
 func judge(ctx context.Context, file *history.File, claims []string, limits plan.Limits, progress func(string)) (checker.Report, []string, error) {
+	// A million operations are the greater part of the heap and all alive: let
+	// the collector not wait until as much garbage lies beside them.
+	defer debug.SetGCPercent(debug.SetGCPercent(40))
 	operations, summary, err := file.ReadAll(ctx)
 	if err != nil {
 		return checker.Report{}, nil, err

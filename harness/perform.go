@@ -76,7 +76,7 @@ func (p *Performance) record(ctx context.Context, engine *docker.Engine, folder 
 	if removed, err := engine.Clean(ctx, docker.CleanOptions{}); err != nil {
 		live.Log("removing what dead runs left: %v", err)
 	} else if !removed.Empty() {
-		live.Log("removed what dead runs left: %s", removed)
+		live.Log("dead runs had left something behind: %s", removed)
 	}
 	writer, err := history.Create(folder.History())
 	if err != nil {
