@@ -8,8 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -23,7 +21,6 @@ import (
 	"github.com/refute-lab/refute/harness/generator"
 	"github.com/refute-lab/refute/harness/history"
 	"github.com/refute-lab/refute/harness/plan"
-	"github.com/refute-lab/refute/target"
 	"github.com/refute-lab/refute/target/leaderless"
 	"github.com/refute-lab/refute/workloads"
 )
@@ -129,7 +126,7 @@ func BenchmarkDrive(b *testing.B) {
 // that process' peak memory.
 func BenchmarkJudgeMillion(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "history.jsonl")
-	writeMillion(b, path)
+	writeOperations(b, path, 1_000_000)
 	for b.Loop() {
 		c := exec.CommandContext(b.Context(), os.Args[0], "-test.run", "^TestJudgeInThisProcess$", "-test.count", "1")
 		c.Env = append(os.Environ(), "REFUTE_JUDGE="+path)
@@ -176,13 +173,6 @@ func peakMemory(t *testing.T) int {
 	return 0
 }
 
-func writeMillion(b *testing.B, path string) {
-	b.Helper()
-	writeOperations(b, path, 1_000_000)
-	debug.FreeOSMemory()
-	runtime.GC()
-}
-
 // writeOperations writes a linearizable history: ten processes take turns on
 // slowly changing keys and overlap with their neighbours.
 func writeOperations(t testing.TB, path string, n int) {
@@ -224,5 +214,3 @@ func writeOperations(t testing.TB, path string, n int) {
 	}
 	require.NoError(t, w.Close())
 }
-
-var _ target.Client = scripted{}

@@ -91,12 +91,7 @@ func (o *Outcome) ExitCode() int {
 }
 
 func (o *Outcome) expects(claim string) bool {
-	for _, e := range o.expect {
-		if e == "refuted:"+claim {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(o.expect, "refuted:"+claim)
 }
 
 // unmet says, a line each, which expected refutations did not happen.

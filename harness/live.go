@@ -40,8 +40,7 @@ func (l *Live) Phase(name string) {
 func (l *Live) Log(format string, arguments ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	line := fmt.Sprintf("%7.3fs  %s\n", time.Since(l.started).Seconds(), fmt.Sprintf(format, arguments...))
-	_, _ = io.WriteString(l.log, line) // a full disk shows in the history first
+	line := l.write(fmt.Sprintf(format, arguments...))
 	if l.out != nil {
 		l.erase()
 		_, _ = io.WriteString(l.out, line)
@@ -116,5 +115,13 @@ func (l *Live) Watch(stop <-chan struct{}, status func() Status) {
 func (l *Live) logOnly(line string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, _ = fmt.Fprintf(l.log, "%7.3fs  %s\n", time.Since(l.started).Seconds(), line)
+	l.write(line)
+}
+
+// write puts the text into the log file, with the time since the start, and
+// returns the line.
+func (l *Live) write(text string) string {
+	line := fmt.Sprintf("%7.3fs  %s\n", time.Since(l.started).Seconds(), text)
+	_, _ = io.WriteString(l.log, line) // a full disk shows in the history first
+	return line
 }

@@ -87,7 +87,7 @@ func (p *Performance) record(ctx context.Context, engine *docker.Engine, folder 
 		Run:          filepath.Base(folder.Path) + fmt.Sprintf("-%d", os.Getpid()),
 		Nodes:        plan.NodeNames(p.Plan.Target.Nodes),
 		LogDirectory: folder.Nodes(),
-		Log:          func(line string) { live.logOnly(line) },
+		Log:          live.logOnly,
 	})
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ func (p *Performance) judge(ctx context.Context, folder *results.Folder, live *L
 		return nil, &FailureError{err}
 	}
 	defer file.Close()
-	report, warnings, err := judge(ctx, file, p.Plan.Claims, p.Plan.Limits, func(line string) { live.logOnly(line) })
+	report, warnings, err := judge(ctx, file, p.Plan.Claims, p.Plan.Limits, live.logOnly)
 	if err != nil {
 		return nil, &FailureError{err}
 	}

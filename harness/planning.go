@@ -3,7 +3,7 @@ package harness
 import (
 	"errors"
 	"fmt"
-	"sort"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,10 +85,7 @@ func newPlan(r Request) (*plan.Plan, target.System, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	forTarget, forWorkload, err := shareSettings(r.Settings, r.Target, workload)
-	if err != nil {
-		return nil, nil, err
-	}
+	forTarget, forWorkload := shareSettings(r.Settings, workload)
 	system, err := r.Target.Configure(r.Nodes, forTarget)
 	if err != nil {
 		return nil, nil, err
@@ -177,7 +174,7 @@ func (r *Request) fill() error {
 
 // shareSettings tells the target's settings from the workload's by their
 // names, of which no name belongs to both.
-func shareSettings(given map[string]string, t target.Target, w workloads.Workload) (forTarget, forWorkload map[string]string, err error) {
+func shareSettings(given map[string]string, w workloads.Workload) (forTarget, forWorkload map[string]string) {
 	forTarget, forWorkload = map[string]string{}, map[string]string{}
 	ofWorkload := map[string]bool{}
 	for _, s := range w.Settings() {
@@ -190,25 +187,22 @@ func shareSettings(given map[string]string, t target.Target, w workloads.Workloa
 			forTarget[name] = value // the target refuses what it does not know, by name
 		}
 	}
-	return forTarget, forWorkload, nil
+	return forTarget, forWorkload
 }
 
 // chooseClaims returns the claims to be checked: those asked for, or those of
 // the target's configuration, as far as the workload can decide them.
 func chooseClaims(asked []string, s target.System, w workloads.Workload) ([]string, error) {
-	decidable := map[string]bool{}
-	for _, c := range w.Claims() {
-		decidable[c] = true
-	}
+	decidable := w.Claims()
 	if asked == nil {
 		var claims []string
 		for _, c := range s.Claims() {
-			if decidable[c] {
+			if slices.Contains(decidable, c) {
 				claims = append(claims, c)
 			}
 		}
 		if len(claims) == 0 {
-			return nil, fmt.Errorf("this configuration of the target claims nothing that the workload %s can decide: name the claims with --claims (%s)", w.Name(), strings.Join(w.Claims(), ", "))
+			return nil, fmt.Errorf("this configuration of the target claims nothing that the workload %s can decide: name the claims with --claims (%s)", w.Name(), strings.Join(decidable, ", "))
 		}
 		return claims, nil
 	}
@@ -220,8 +214,8 @@ func chooseClaims(asked []string, s target.System, w workloads.Workload) ([]stri
 		return nil, errors.New("no claim to check: --claims names none")
 	}
 	for _, c := range claims {
-		if !decidable[c] {
-			return nil, fmt.Errorf("the workload %s cannot decide the claim %s: it decides %s", w.Name(), c, strings.Join(w.Claims(), ", "))
+		if !slices.Contains(decidable, c) {
+			return nil, fmt.Errorf("the workload %s cannot decide the claim %s: it decides %s", w.Name(), c, strings.Join(decidable, ", "))
 		}
 	}
 	return claims, nil
@@ -229,14 +223,12 @@ func chooseClaims(asked []string, s target.System, w workloads.Workload) ([]stri
 
 // checkExpectations wants each to be "refuted:CLAIM" with a claim that is checked.
 func checkExpectations(expect, claims []string) error {
-	sorted := append([]string(nil), claims...)
-	sort.Strings(sorted)
 	for _, e := range expect {
 		claim, ok := strings.CutPrefix(e, "refuted:")
 		if !ok {
 			return fmt.Errorf("--expect %q: want refuted:CLAIM", e)
 		}
-		if i := sort.SearchStrings(sorted, claim); i == len(sorted) || sorted[i] != claim {
+		if !slices.Contains(claims, claim) {
 			return fmt.Errorf("--expect %q: %s is not among the claims that this run checks (%s)", e, claim, strings.Join(claims, ", "))
 		}
 	}
