@@ -110,9 +110,10 @@ func TestTerminationFlushesTheLog(t *testing.T) {
 // A pause is no failure: a stopped node misses nothing but time.
 func TestAStoppedNodeGoesOn(t *testing.T) {
 	p := startProcesses(t, 3, map[string]string{"fsync": "never", "request-timeout": "300ms"})
+	p.meet()
 	client := p.client(0)
 	p.write(client, 1)
-	require.NoError(t, p.running[2].Process.Signal(syscall.SIGSTOP))
+	p.stop(2)
 	_, err := p.register(2).Write(within(t, 50*time.Millisecond), "key", 2)
 	assert.Error(t, err)
 	assert.False(t, target.IsDefinite(err), "the kernel took the request, the node may act on it later")
@@ -126,6 +127,7 @@ func TestAStoppedNodeGoesOn(t *testing.T) {
 
 func TestClockAndDump(t *testing.T) {
 	p := startProcesses(t, 3, map[string]string{"fsync": "never", "w": "3"})
+	p.meet()
 	client := p.client(1)
 	before := time.Now()
 	clock, err := client.(target.Clock).Clock(within(t, patience))

@@ -2,13 +2,16 @@ package leaderless_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -114,6 +117,17 @@ func (p *processes) kill(i int) {
 	}
 }
 
+// stop sends SIGSTOP and waits until every thread has obeyed: the signal is a
+// request, and until the kernel reports the stop the node may still answer.
+func (p *processes) stop(i int) {
+	process := p.running[i].Process
+	require.NoError(p.t, process.Signal(syscall.SIGSTOP))
+	var status syscall.WaitStatus
+	_, err := syscall.Wait4(process.Pid, &status, syscall.WUNTRACED, nil)
+	require.NoError(p.t, err)
+	require.True(p.t, status.Stopped(), "status %#x", uint32(status))
+}
+
 // client returns a client of the node.
 func (p *processes) client(i int) target.Client {
 	client, err := p.system.Connect(p.names[i], p.clients[i])
@@ -128,6 +142,41 @@ func (p *processes) register(i int) target.Register { return p.client(i).(target
 func (p *processes) ready(i int) {
 	client := p.client(i)
 	p.eventually(p.names[i]+" to be ready", func(ctx context.Context) bool { return client.Ready(ctx) == nil })
+}
+
+// meet waits until all nodes are connected to all others: what they send before
+// that is dropped, as on any network, and a test that needs a certain peer
+// would fail now and then.
+func (p *processes) meet() {
+	for i := range p.running {
+		p.connected(i)
+	}
+}
+
+func (p *processes) connected(i int) {
+	p.eventually(p.names[i]+" to be connected", func(ctx context.Context) bool {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.clients[i]+"/admin/status", nil)
+		require.NoError(p.t, err)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return false
+		}
+		defer response.Body.Close()
+		var status struct {
+			Peers []struct {
+				Connected bool `json:"connected"`
+			} `json:"peers"`
+		}
+		if json.NewDecoder(response.Body).Decode(&status) != nil || len(status.Peers) != len(p.names)-1 {
+			return false
+		}
+		for _, peer := range status.Peers {
+			if !peer.Connected {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // eventually waits for a condition that no event tells of.
