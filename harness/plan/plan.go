@@ -30,6 +30,14 @@ type Plan struct {
 	Nemesis []string `json:"nemesis"`
 	// Schedule is the list of faults, ordered by At, then ID.
 	Schedule []Fault `json:"schedule"`
+	// Operations, if there are any, are all that the clients do in the main
+	// phase, in the order of At; the workload's generator and rate then decide
+	// nothing. A plan that has them is materialised: the seed is only where it
+	// came from.
+	Operations []Operation `json:"operations,omitempty"`
+	// Surroundings is the network and the disks of a simulated run; nil are
+	// the defaults. Containers have their own and ignore it.
+	Surroundings *Surroundings `json:"surroundings,omitempty"`
 	// Claims are the guarantees to be checked, by their names in package checker.
 	Claims []string `json:"claims"`
 	// Expect lists refutations that must happen, for instance "refuted:linearizable".
@@ -58,6 +66,40 @@ type Workload struct {
 	Rate float64 `json:"rate"`
 	// Settings are the workload's own settings, defaults included.
 	Settings map[string]string `json:"settings,omitempty"`
+}
+
+// Operation is one operation of a materialised plan.
+type Operation struct {
+	// Worker is who asks, from 0, below the workload's concurrency.
+	Worker int `json:"worker"`
+	// Index is the operation's place among those that the worker was once
+	// generated. Worker and Index name the operation: every random choice
+	// that is made for it hangs on them, so that taking others away changes
+	// nothing about it.
+	Index int `json:"index"`
+	// At is the earliest time of the invocation, from the start of the main
+	// phase; a worker that is still waiting for an answer then asks later.
+	At Duration `json:"at"`
+	// F, Key and Value are those of the invocation; see package history.
+	F     string `json:"f"`
+	Key   string `json:"key,omitempty"`
+	Value *int64 `json:"value,omitempty"`
+	// Node is the node that is asked.
+	Node string `json:"node"`
+}
+
+// Surroundings are the network and the disks of a simulated run. All times are
+// means of distributions with a heavy tail; see package sim.
+type Surroundings struct {
+	// Seed decides every delay and every loss. 0 stands for the plan's seed.
+	Seed uint64 `json:"seed,omitempty"`
+	// Latency is the mean time of a message from one node to another, or between a client and a node.
+	Latency Duration `json:"latency"`
+	// Sync is the mean time until the disk has made a record durable.
+	Sync Duration `json:"sync"`
+	// LossPPM and DuplicatePPM are how many of a million messages are lost or arrive twice, without any fault.
+	LossPPM      int64 `json:"loss_ppm,omitempty"`
+	DuplicatePPM int64 `json:"duplicate_ppm,omitempty"`
 }
 
 // Limits bound a run.
@@ -93,8 +135,26 @@ type Fault struct {
 	At Duration `json:"at"`
 	// Duration is how long it lasts. A kill is followed by a restart after it.
 	Duration Duration `json:"duration"`
+	// Hold says that the links of a partition keep what is sent and deliver it
+	// when the fault ends, as connections do that survive it, instead of dropping it.
+	Hold bool `json:"hold,omitempty"`
 	// Clock is what a clock fault does; nil for other kinds.
 	Clock *Clock `json:"clock,omitempty"`
+	// Network is what a network fault does; nil for other kinds.
+	Network *Network `json:"network,omitempty"`
+	// Delay is by how much a slow disk is slower at each record; 0 for other faults.
+	Delay Duration `json:"delay,omitempty"`
+}
+
+// Network is what a network fault does to every link from or to its targets.
+type Network struct {
+	// LossPPM and DuplicatePPM are how many of a million messages are lost or arrive twice.
+	LossPPM      int64 `json:"loss_ppm,omitempty"`
+	DuplicatePPM int64 `json:"duplicate_ppm,omitempty"`
+	// Delay is added to every message; Jitter is the most that is added on
+	// top, drawn anew for each message, so that they overtake each other.
+	Delay  Duration `json:"delay,omitempty"`
+	Jitter Duration `json:"jitter,omitempty"`
 }
 
 // Clock is a change of a node's wall clock:
