@@ -2,20 +2,269 @@ package sim
 
 import (
 	"context"
+	"fmt"
+	"time"
 
+	"github.com/refute-lab/refute/harness/generator"
+	"github.com/refute-lab/refute/harness/history"
 	"github.com/refute-lab/refute/harness/plan"
+	"github.com/refute-lab/refute/nemesis"
 	"github.com/refute-lab/refute/target"
+	"github.com/refute-lab/refute/target/leaderless/core"
+	"github.com/refute-lab/refute/workloads"
 )
 
 // World runs plans in virtual time, one after the other, and reuses its memory
 // between them. It is not safe for concurrent use; have one for each core.
-type World struct{}
+type World struct {
+	// Of the plan.
+	settings core.Settings
+	workload workloads.Workload
+	config   workloads.Config
+	nodes    []string
+	schedule []plan.Fault
+	limits   plan.Limits
+	seed     uint64 // of the surroundings
+	latency  int64
+	sync     int64
+	loss     int64 // of a million
+	twice    int64
+	// generate gives the operations of the main phase; where the plan has
+	// them, scripts are their positions by worker instead.
+	generate generator.Generator
+	script   []plan.Operation
+	scripts  [][]int32
+
+	// Of the run.
+	options  Options
+	now      int64
+	phase    phase
+	queue    queue
+	hosts    []host
+	links    []link
+	workers  []worker
+	busy     int // workers that wait for an answer
+	turns    int // workers of the phase that are not at its end
+	faults   []fault
+	replies  []core.Reply
+	unused   []uint32 // of replies
+	out      core.Effects
+	event    core.Event
+	caller   caller
+	deadline int64 // of the phase
+	span     int   // the phase's note
+	dead     []int // hosts whose process ended by itself in this step
+	hash     uint64
+	events   int
+	failure  error
+	tracer   tracer
+
+	// Of the history.
+	index      uint32
+	records    []record
+	notes      []note
+	outputs    map[int32]history.Value
+	keys       []string
+	keyNumbers map[string]int32
+	lastKey    int
+	names      []string
+	result     []history.Operation
+}
 
 // NewWorld returns an empty world.
-func NewWorld() *World { return &World{} }
+func NewWorld() *World {
+	return &World{outputs: map[int32]history.Value{}, keyNumbers: map[string]int32{}}
+}
 
-// Load prepares the world for a plan. It does not keep or change the plan.
-func (w *World) Load(p *plan.Plan, system target.System) error { return nil }
+// UnsupportedError says that a plan cannot be simulated.
+type UnsupportedError struct {
+	// Reason is one line: what cannot be simulated, and what to do instead.
+	Reason string
+}
 
-// Run runs the plan that was loaded, from the beginning. Every run of one plan gives the same result.
-func (w *World) Run(ctx context.Context, o Options) (Result, error) { return Result{}, nil }
+// Error returns the reason.
+func (e *UnsupportedError) Error() string { return e.Reason }
+
+// The surroundings of plans that name none: a fast local network, and disks
+// as cloud machines have them.
+const (
+	DefaultLatency = time.Millisecond
+	DefaultSync    = time.Millisecond
+)
+
+// Load prepares the world for a plan. It does not keep or change the plan, but
+// its operations and faults, which may not be changed before the next Load.
+// Errors are *UnsupportedError, or say what is wrong with the plan.
+func (w *World) Load(p *plan.Plan, system target.System) error {
+	simulated, ok := system.(Simulated)
+	if !ok {
+		return &UnsupportedError{fmt.Sprintf("the target %s cannot be simulated, it is no state machine that this program knows: use --on docker", p.Target.Name)}
+	}
+	workload, err := workloads.Lookup(p.Workload.Name)
+	if err != nil {
+		return err
+	}
+	w.settings, w.workload = simulated.Core(), workload
+	if len(w.nodes) != p.Target.Nodes {
+		w.nodes = plan.NodeNames(p.Target.Nodes)
+	}
+	if err := nemesis.Validate(p.Schedule, w.nodes); err != nil {
+		return err
+	}
+	w.config = workloads.Config{Seed: p.Seed, Nodes: w.nodes, Concurrency: p.Workload.Concurrency, Settings: p.Workload.Settings}
+	w.schedule, w.limits = p.Schedule, p.Limits
+	s := plan.Surroundings{}
+	if p.Surroundings != nil {
+		s = *p.Surroundings
+	}
+	if w.seed = s.Seed; w.seed == 0 {
+		w.seed = p.Seed
+	}
+	w.latency, w.sync = int64(s.Latency), int64(s.Sync)
+	if w.latency <= 0 {
+		w.latency = int64(DefaultLatency)
+	}
+	if w.sync <= 0 {
+		w.sync = int64(DefaultSync)
+	}
+	w.loss, w.twice = s.LossPPM, s.DuplicatePPM
+	w.script, w.generate = p.Operations, nil
+	if p.Operations != nil { // an empty list is a list: nothing is asked
+		return w.share(p.Operations)
+	}
+	main, err := workload.Main(w.config)
+	if err != nil {
+		return err
+	}
+	w.generate = generator.Pace(main, p.Seed, p.Workload.Concurrency, p.Workload.Rate)
+	return nil
+}
+
+// share tells each worker which operations of the script are its own.
+func (w *World) share(operations []plan.Operation) error {
+	for len(w.scripts) < w.config.Concurrency {
+		w.scripts = append(w.scripts, nil)
+	}
+	for i := range w.scripts {
+		w.scripts[i] = w.scripts[i][:0]
+	}
+	for i := range operations {
+		worker := operations[i].Worker
+		if worker < 0 || worker >= w.config.Concurrency {
+			return fmt.Errorf("operation %d is worker %d's: want 0…%d", i, worker, w.config.Concurrency-1)
+		}
+		w.scripts[worker] = append(w.scripts[worker], int32(i))
+	}
+	return nil
+}
+
+// Run runs the plan that was loaded, from the beginning. Every run of one plan
+// gives the same result. The context is looked at from time to time; the error
+// is its, or that of Options.Record.
+func (w *World) Run(ctx context.Context, o Options) (Result, error) {
+	w.reset(o)
+	w.start()
+	for w.phase != phaseOver && w.failure == nil {
+		if w.events&0xfff == 0xfff && ctx.Err() != nil {
+			return Result{}, ctx.Err()
+		}
+		if len(w.queue.heap) == 0 {
+			return Result{}, fmt.Errorf("the simulation stands still at %s: nothing is going to happen any more", time.Duration(w.now))
+		}
+		at, slot := w.queue.pop()
+		w.now = at
+		w.events++
+		w.dispatch(slot)
+		w.queue.release(slot)
+	}
+	if w.failure != nil {
+		return Result{}, w.failure
+	}
+	for i := range w.hosts {
+		if h := &w.hosts[i]; h.node != nil {
+			w.mix(h.node.Digest())
+		}
+	}
+	return Result{Operations: w.operations(), Hash: w.hash, Events: w.events, Clients: len(w.records), Virtual: time.Duration(w.now)}, nil
+}
+
+// reset forgets everything of the last run but its memory.
+func (w *World) reset(o Options) {
+	w.options, w.now, w.phase, w.busy, w.turns = o, 0, phaseMain, 0, 0
+	w.queue.reset()
+	w.hash, w.events, w.failure = 0x243f6a8885a308d3, 0, nil
+	w.index, w.lastKey = 0, 0
+	w.records, w.notes, w.keys, w.names = w.records[:0], w.notes[:0], w.keys[:0], w.names[:0]
+	clear(w.outputs)
+	clear(w.keyNumbers)
+	w.replies, w.unused = w.replies[:0], w.unused[:0]
+	w.dead = w.dead[:0]
+	n := len(w.nodes)
+	for len(w.hosts) < n {
+		w.hosts = append(w.hosts, host{})
+	}
+	w.hosts = w.hosts[:n]
+	for i := range w.hosts {
+		w.hosts[i].reset()
+	}
+	if len(w.links) != n*n {
+		w.links = make([]link, n*n)
+	}
+	for i := range w.links {
+		w.links[i].reset()
+	}
+	for len(w.workers) < w.config.Concurrency {
+		w.workers = append(w.workers, worker{})
+	}
+	w.workers = w.workers[:w.config.Concurrency]
+	for i := range w.workers {
+		w.workers[i].reset(i)
+	}
+	w.faults = w.faults[:0]
+	w.tracer.reset(o.Trace, n)
+}
+
+func (w *World) fail(err error) {
+	if err != nil && w.failure == nil {
+		w.failure = err
+	}
+}
+
+// mix adds numbers to the hash of what happened.
+func (w *World) mix(values ...uint64) {
+	for _, v := range values {
+		w.hash = (w.hash ^ v) * 0x9fb21c651e98df25
+		w.hash ^= w.hash >> 32
+	}
+}
+
+// dispatch lets one thing happen.
+func (w *World) dispatch(slot uint32) {
+	o := &w.queue.slots[slot]
+	m := &o.message
+	w.mix(uint64(w.now), uint64(o.kind)<<56|uint64(o.node)<<48|uint64(o.worker)<<32|uint64(o.life),
+		o.id^m.Origin^uint64(m.Kind)<<56^uint64(m.From)<<48^m.Request^uint64(m.Cell.Version.Time)<<7^uint64(m.Cell.Version.Node))
+	switch o.kind {
+	case happensTurn:
+		w.turn(int(o.worker))
+	case happensReply:
+		w.replied(int(o.worker), o.id, o.reply, o.sent)
+	case happensHangUp:
+		w.brokenOff(int(o.worker), o.id, "the connection to "+w.nodes[o.node]+" broke off before an answer came", false)
+	case happensRefusal:
+		w.brokenOff(int(o.worker), o.id, w.nodes[o.node]+" refused the connection: nothing was sent", true)
+	case happensPatience:
+		w.patience(int(o.worker))
+	case happensFault:
+		w.inject(int(o.id))
+	case happensHeal:
+		w.heal(int(o.id))
+	case happensPoll:
+		w.poll()
+	case happensStep:
+		w.endPhase()
+	default:
+		w.toHost(slot)
+	}
+	w.buryDead()
+}

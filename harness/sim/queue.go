@@ -1,0 +1,135 @@
+package sim
+
+import (
+	"github.com/refute-lab/refute/target/leaderless/core"
+)
+
+// kind says what is going to happen.
+type kind uint8
+
+const (
+	// What happens to nodes: they are paused, or dead, or another incarnation by then.
+	happensMessage   kind = iota + 1 // from another node
+	happensRequest                   // from a client
+	happensTimer                     // that the node set
+	happensSync                      // the disk has finished what it was at
+	happensFlush                     // the process hands the disk what it had only in memory
+	happensWriteback                 // the operating system syncs by itself, or on the interval of the fsync mode
+	// What happens to clients.
+	happensTurn    // a worker asks for its next operation
+	happensReply   // a node's reply arrives
+	happensHangUp  // the connection to a node turns out to be gone
+	happensRefusal // nobody listens at the node
+	happensPatience
+	// What happens to the run.
+	happensFault // a fault begins
+	happensHeal  // a fault ends
+	happensPoll  // the harness asks the nodes whether they are quiet
+	happensStep  // the end of a phase
+)
+
+// occurrence is something that is going to happen.
+type occurrence struct {
+	kind kind
+	// node is whom it happens to; of a message it is the receiver.
+	node uint8
+	// worker is the client concerned.
+	worker uint16
+	// life is the incarnation of the node that timers, disks and replies belong to.
+	life uint32
+	// id is the timer's, the fault's number or the request's.
+	id uint64
+	// reply is the index of the reply in the world's store of replies.
+	reply uint32
+	// sent is when a message left.
+	sent    int64
+	message core.Message
+}
+
+// entry is an occurrence's place in the queue: by time, then by the order in
+// which they were put there, so that the order is always the same.
+type entry struct {
+	at    int64
+	order uint32
+	slot  uint32
+}
+
+func (e entry) before(f entry) bool { return e.at < f.at || e.at == f.at && e.order < f.order }
+
+// queue is a heap with four children to a node, which touches less memory than
+// one with two, over entries of 16 bytes; what happens is kept beside it.
+type queue struct {
+	heap  []entry
+	slots []occurrence
+	free  []uint32
+	order uint32
+}
+
+func (q *queue) reset() {
+	q.heap, q.slots, q.free, q.order = q.heap[:0], q.slots[:0], q.free[:0], 0
+}
+
+// add reserves a slot at the time and returns it to be filled. It is valid
+// until the next add.
+func (q *queue) add(at int64) *occurrence {
+	var slot uint32
+	if k := len(q.free); k > 0 {
+		slot = q.free[k-1]
+		q.free = q.free[:k-1]
+	} else {
+		slot = uint32(len(q.slots))
+		q.slots = append(q.slots, occurrence{})
+	}
+	q.order++
+	e := entry{at, q.order, slot}
+	q.heap = append(q.heap, e)
+	h := q.heap
+	i := len(h) - 1
+	for i > 0 {
+		parent := (i - 1) / 4
+		if h[parent].before(e) {
+			break
+		}
+		h[i] = h[parent]
+		i = parent
+	}
+	h[i] = e
+	return &q.slots[slot]
+}
+
+// pop takes the next occurrence off the queue. What it points to is valid
+// until release.
+func (q *queue) pop() (at int64, slot uint32) {
+	h := q.heap
+	top := h[0]
+	last := len(h) - 1
+	e := h[last]
+	h = h[:last]
+	q.heap = h
+	i := 0
+	for {
+		child := 4*i + 1
+		if child >= last {
+			break
+		}
+		least := child
+		for c := child + 1; c < min(child+4, last); c++ {
+			if h[c].before(h[least]) {
+				least = c
+			}
+		}
+		if !h[least].before(e) {
+			break
+		}
+		h[i] = h[least]
+		i = least
+	}
+	if last > 0 {
+		h[i] = e
+	}
+	return top.at, top.slot
+}
+
+func (q *queue) release(slot uint32) {
+	q.free = append(q.free, slot)
+}

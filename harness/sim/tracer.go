@@ -1,0 +1,136 @@
+package sim
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/refute-lab/refute/harness/trace"
+	"github.com/refute-lab/refute/target/leaderless/core"
+)
+
+// tracer tells of messages and of the states of replicas. A run that is not
+// traced pays for it with one comparison here and there.
+type tracer struct {
+	on     bool
+	tell   func(*trace.Event)
+	states []map[string]core.Cell // what each replica was last seen to hold
+}
+
+func (t *tracer) reset(tell func(*trace.Event), nodes int) {
+	*t = tracer{on: tell != nil, tell: tell}
+	if t.on {
+		t.states = make([]map[string]core.Cell, nodes)
+		for i := range t.states {
+			t.states[i] = map[string]core.Cell{}
+		}
+	}
+}
+
+// operationOf is the index of the invocation that a request belongs to, or -1.
+func (w *World) operationOf(origin uint64) int64 {
+	worker := int(origin>>(callBits+indexBits)&0x3fff) - 1
+	if origin == 0 || worker < 0 || worker >= len(w.workers) {
+		return -1
+	}
+	index := int32(origin >> callBits & (1<<indexBits - 1))
+	// It is seldom long ago.
+	for i := len(w.records) - 1; i >= 0; i-- {
+		if r := &w.records[i]; r.index == index && int(r.process)%len(w.workers) == worker {
+			return int64(r.invoked)
+		}
+	}
+	return -1
+}
+
+func (w *World) messageEvent(m *core.Message) trace.Event {
+	e := trace.Event{Kind: trace.Message, Time: w.now, Operation: w.operationOf(m.Origin), Node: w.nodes[m.From], To: w.nodes[m.To],
+		Name: m.Kind.String(), Key: m.Key}
+	e.Found, e.Value, e.Version = shown(&m.Cell)
+	return e
+}
+
+func shown(c *core.Cell) (found bool, value, version string) {
+	if c.Version.IsZero() {
+		return false, "", ""
+	}
+	return !c.Tombstone && len(c.Value) > 0, string(c.Value), c.Version.String()
+}
+
+func (w *World) traceDropped(m *core.Message, fate trace.Fate) {
+	if !w.tracer.on || m.Kind == core.MessageHeartbeat {
+		return
+	}
+	e := w.messageEvent(m)
+	e.Fate = fate
+	w.tracer.tell(&e)
+}
+
+// traceArrival tells of a message or a request at its arrival.
+func (w *World) traceArrival(o *occurrence, alive bool) {
+	if o.message.Kind == core.MessageHeartbeat {
+		return
+	}
+	e := w.messageEvent(&o.message)
+	e.Time, e.Arrived, e.Fate = o.sent, w.now, trace.Delivered
+	if !alive {
+		e.Fate = trace.Dead
+	}
+	w.tracer.tell(&e)
+}
+
+func (w *World) traceRequest(i int, c *worker) {
+	e := trace.Event{Kind: trace.Message, Time: w.now, Operation: w.operationOf(c.call), Node: clientName(i), To: w.nodes[c.node],
+		Arrived: w.now + w.clientDelay(c.call, 0), Fate: trace.Delivered, Name: "request", Key: c.key}
+	if c.kind != core.RequestGet {
+		e.Found, e.Value = true, strconv.FormatInt(w.caller.value, 10)
+	}
+	w.tracer.tell(&e)
+}
+
+func (w *World) traceReply(i int, c *worker, id uint64, r *core.Reply, sent int64) {
+	e := trace.Event{Kind: trace.Message, Time: sent, Operation: w.operationOf(id), Node: w.nodes[c.node], To: clientName(i),
+		Arrived: w.now, Fate: trace.Delivered, Name: "reply", Key: c.key}
+	if r.Status == core.StatusOK {
+		e.Found, e.Value, e.Version = shown(&r.Cell)
+	} else {
+		e.Name = "reply: " + r.Code
+	}
+	w.tracer.tell(&e)
+}
+
+func clientName(worker int) string { return "client" + strconv.Itoa(worker) }
+
+// traceState tells what the replica answers to reads from now on, where that has changed.
+func (w *World) traceState(i int, origin uint64) {
+	states := w.tracer.states[i]
+	for _, entry := range w.hosts[i].node.Dump() {
+		if before, known := states[entry.Key]; known && before.Version == entry.Cell.Version {
+			continue
+		}
+		states[entry.Key] = entry.Cell
+		e := trace.Event{Kind: trace.State, Time: w.now, Operation: w.operationOf(origin), Node: w.nodes[i], Key: entry.Key}
+		e.Found, e.Value, e.Version = shown(&entry.Cell)
+		w.tracer.tell(&e)
+	}
+}
+
+// traceLife tells of a process' end or start. What it held before, it may have lost.
+func (w *World) traceLife(i int, up bool) {
+	e := trace.Event{Kind: trace.Down, Time: w.now, Operation: -1, Node: w.nodes[i]}
+	if up {
+		e.Kind = trace.Up
+	}
+	w.tracer.tell(&e)
+	if !up {
+		return
+	}
+	held := w.tracer.states[i]
+	w.tracer.states[i] = map[string]core.Cell{}
+	w.traceState(i, 0)
+	for _, key := range slices.Sorted(maps.Keys(held)) {
+		if _, still := w.tracer.states[i][key]; !still {
+			w.tracer.tell(&trace.Event{Kind: trace.State, Time: w.now, Operation: -1, Node: w.nodes[i], Key: key})
+		}
+	}
+}

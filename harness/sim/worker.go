@@ -1,0 +1,280 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/refute-lab/refute/harness/generator"
+	"github.com/refute-lab/refute/harness/history"
+	"github.com/refute-lab/refute/target"
+	"github.com/refute-lab/refute/target/leaderless/core"
+)
+
+// worker is a client: one operation at a time. It does as the controller's
+// workers do with real nodes (package harness): it asks when an operation is
+// due, goes on under a new process number after an indeterminate outcome, and
+// repeats final reads until they succeed.
+type worker struct {
+	process int32
+	// index and attempt name the operation in progress, or the next one.
+	index, attempt int32
+	// position is its place in the worker's script.
+	position int32
+	record   int32
+	node     uint8
+	op       generator.Operation
+	finals   []generator.Operation
+	answers  []answer
+	// call is the request on its way, 0 if there is none; kind and key are what it is about.
+	call uint64
+	kind core.RequestKind
+	key  string
+	// began is when the operation was invoked.
+	began int64
+	// watched: an occurrence is due at which the worker's patience is looked at.
+	watched bool
+	// busy: an operation is in progress. replying: its answer is on its way.
+	busy, replying bool
+}
+
+func (c *worker) reset(number int) {
+	clear(c.answers)
+	*c = worker{process: int32(number), answers: c.answers[:0]}
+}
+
+// thinkTime is between an answer and the worker's next question: not none,
+// because two operations that touch at an instant count as concurrent.
+const thinkTime = 1000
+
+// turn lets a worker begin its next operation, or wait until it is due.
+func (w *World) turn(i int) {
+	c := &w.workers[i]
+	if w.phase == phaseMain && w.now < w.deadline || w.phase == phaseFinals && w.now < w.deadline {
+		due, ok := w.next(i, c)
+		if ok && due > w.now {
+			if due < w.deadline {
+				w.wake(due, happensTurn, i)
+				return
+			}
+			ok = false
+		}
+		if ok {
+			w.ask(i, c)
+			return
+		}
+	}
+	w.turns--
+	w.rested()
+}
+
+func (w *World) wake(at int64, k kind, worker int) {
+	*w.queue.add(at) = occurrence{kind: k, worker: uint16(worker)}
+}
+
+// next puts the worker's next operation into op and returns when it is due.
+func (w *World) next(i int, c *worker) (due int64, ok bool) {
+	switch {
+	case w.phase == phaseFinals:
+		if int(c.index) >= len(c.finals) {
+			return 0, false
+		}
+		c.op = c.finals[c.index]
+	case w.generate != nil:
+		if c.op, ok = w.generate.Operation(i, int(c.index)); !ok {
+			return 0, false
+		}
+		due = int64(c.op.At)
+	default:
+		if int(c.position) >= len(w.scripts[i]) {
+			return 0, false
+		}
+		p := &w.script[w.scripts[i][c.position]]
+		c.index = int32(p.Index)
+		c.op = generator.Operation{F: p.F, Key: p.Key, Node: p.Node}
+		if p.Value != nil {
+			c.op.Value = history.IntValue(*p.Value)
+		}
+		due = int64(p.At)
+	}
+	node, err := w.nodeNumber(c.op.Node)
+	if err != nil {
+		w.fail(err)
+		return 0, false
+	}
+	c.node = node
+	return due, true
+}
+
+// nodeNumber is the position of a node that is called n1, n2, … .
+func (w *World) nodeNumber(name string) (uint8, error) {
+	if len(name) > 1 {
+		if n, err := strconv.Atoi(name[1:]); err == nil && n >= 1 && n <= len(w.nodes) {
+			return uint8(n - 1), nil
+		}
+	}
+	return 0, fmt.Errorf("an operation is for the node %q: the nodes are n1 … n%d", name, len(w.nodes))
+}
+
+// ask begins an operation.
+func (w *World) ask(i int, c *worker) {
+	c.busy, c.began, c.call, c.replying = true, w.now, 0, false
+	clear(c.answers)
+	c.answers = c.answers[:0]
+	w.busy++
+	w.fail(w.invoke(c))
+	if !c.watched {
+		c.watched = true
+		w.wake(w.now+int64(w.limits.Operation), happensPatience, i)
+	}
+	w.perform(i, c, false)
+}
+
+// perform goes on with an operation: to its next request, or to its end.
+func (w *World) perform(i int, c *worker, expired bool) {
+	w.caller.begin(c.answers, expired)
+	out := w.workload.Perform(context.Background(), w.config, &w.caller, c.op)
+	if w.caller.asked {
+		w.send(i, c)
+		return
+	}
+	w.fail(w.complete(c, &out))
+	c.busy, c.call = false, 0
+	w.busy--
+	if out.Type == history.Info {
+		c.process += int32(w.config.Concurrency)
+	}
+	pause := int64(thinkTime)
+	if w.phase == phaseFinals && out.Type != history.Ok {
+		pause = int64(min(20*time.Millisecond<<min(c.attempt, 5), 500*time.Millisecond))
+		c.attempt++
+	} else {
+		c.index, c.attempt = c.index+1, 0
+		c.position++
+	}
+	w.wake(w.now+pause, happensTurn, i)
+}
+
+// The identity of a request, from which every random choice about it is made:
+// whose operation, which one, and which call of it. It is never 0.
+const (
+	callBits  = 20
+	indexBits = 28
+)
+
+func (w *World) identity(i int, c *worker) uint64 {
+	id := uint64(i+1)<<(callBits+indexBits) | uint64(c.index)&(1<<indexBits-1)<<callBits | (uint64(len(c.answers))+uint64(c.attempt)<<12)&(1<<callBits-1)
+	if w.phase == phaseFinals {
+		id |= 1 << 62
+	}
+	return id
+}
+
+// send sends the request that the workload has asked for.
+func (w *World) send(i int, c *worker) {
+	c.call, c.kind, c.key = w.identity(i, c), w.caller.kind, w.caller.key
+	o := w.queue.add(w.now + w.clientDelay(c.call, 0))
+	*o = occurrence{kind: happensRequest, node: c.node, worker: uint16(i), life: uint32(c.kind), id: c.call, sent: w.now}
+	o.message.Key = c.key
+	if c.kind != core.RequestGet {
+		o.message.Cell.Value = strconv.AppendInt(nil, w.caller.value, 10)
+		if w.settings.Timestamps == core.TimestampsClient {
+			o.message.Cell.Version.Time = epoch + w.now
+		}
+	}
+	if w.tracer.on {
+		w.traceRequest(i, c)
+	}
+}
+
+// unanswered: the request came to a node whose process is down. A machine
+// that is on says so; one without power says nothing.
+func (w *World) unanswered(i int, o *occurrence) {
+	if w.hosts[i].powerless > 0 {
+		return
+	}
+	refused := w.queue.add(w.now + w.clientDelay(o.id, 1))
+	*refused = occurrence{kind: happensRefusal, node: uint8(i), worker: o.worker, id: o.id}
+}
+
+// reply sends a node's reply on its way to the client.
+func (w *World) reply(i int, r *core.Reply) {
+	worker := int(r.ID>>(callBits+indexBits)&0x3fff) - 1
+	if worker < 0 || worker >= len(w.workers) {
+		return
+	}
+	c := &w.workers[worker]
+	if c.call != r.ID {
+		return // it no longer waits for it
+	}
+	c.replying = true
+	var slot uint32
+	if k := len(w.unused); k > 0 {
+		slot = w.unused[k-1]
+		w.unused = w.unused[:k-1]
+		w.replies[slot] = *r
+	} else {
+		slot = uint32(len(w.replies))
+		w.replies = append(w.replies, *r)
+	}
+	o := w.queue.add(w.now + w.clientDelay(r.ID, 1))
+	*o = occurrence{kind: happensReply, node: uint8(i), worker: uint16(worker), id: r.ID, reply: slot, sent: w.now}
+	w.mix(r.ID, uint64(r.Status)<<32|uint64(r.Cell.Version.Sequence), uint64(r.Cell.Version.Time))
+}
+
+// replied: an answer has arrived.
+func (w *World) replied(i int, id uint64, slot uint32, sent int64) {
+	c := &w.workers[i]
+	if w.tracer.on {
+		w.traceReply(i, c, id, &w.replies[slot], sent)
+	}
+	if c.call == id {
+		w.answered(i, w.answerOf(c.kind, int(c.node), c.key, &w.replies[slot]))
+	}
+	w.unused = append(w.unused, slot)
+}
+
+// answered goes on with the operation that waited for it.
+func (w *World) answered(i int, a answer) {
+	c := &w.workers[i]
+	c.call, c.replying = 0, false
+	c.answers = append(c.answers, a)
+	w.perform(i, c, false)
+}
+
+// brokenOff: there will be no answer.
+func (w *World) brokenOff(i int, id uint64, why string, definite bool) {
+	if c := &w.workers[i]; c.call == id && !c.replying {
+		w.answered(i, answer{err: &target.Error{Definite: definite, Message: why}})
+	}
+}
+
+// hangUp breaks the connections of clients that wait for a process that was killed.
+func (w *World) hangUp(node int) {
+	for i := range w.workers {
+		c := &w.workers[i]
+		if c.busy && c.call != 0 && int(c.node) == node && !c.replying {
+			o := w.queue.add(w.now + w.clientDelay(c.call, 2))
+			*o = occurrence{kind: happensHangUp, node: uint8(node), worker: uint16(i), id: c.call}
+		}
+	}
+}
+
+// patience looks whether the worker has waited for as long as it would.
+func (w *World) patience(i int) {
+	c := &w.workers[i]
+	if !c.busy {
+		c.watched = false
+		return
+	}
+	due := c.began + int64(w.limits.Operation)
+	if w.now < due {
+		w.wake(due, happensPatience, i)
+		return
+	}
+	c.watched = false
+	c.call, c.replying = 0, false
+	c.answers = append(c.answers, answer{err: &target.Error{Message: "no answer within " + w.limits.Operation.String()}})
+	w.perform(i, c, true)
+}
