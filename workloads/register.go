@@ -3,6 +3,7 @@ package workloads
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/refute-lab/refute/harness/generator"
 	"github.com/refute-lab/refute/harness/history"
@@ -58,13 +59,16 @@ func (Register) Main(c Config) (generator.Generator, error) {
 	if writes > 99 {
 		return nil, fmt.Errorf("workload setting writes=%d: want 1…99, or a run has no reads to judge", writes)
 	}
-	rounds := keyRounds{seed: c.Seed, slots: keys, length: max(1, life*keys/c.Concurrency)}
+	rounds := &keyRounds{seed: c.Seed, slots: keys, length: max(1, life*keys/c.Concurrency), names: make([]atomic.Pointer[keyName], keys)}
+	hot := &hotSlots{seed: c.Seed, slots: uint64(keys)}
 	node := generator.Nodes(c.Nodes, c.Seed)
 	return generator.Function(func(worker, index int) (generator.Operation, bool) {
 		who, which := uint64(worker), uint64(index)
-		slot := int(plan.Draw(c.Seed, "register/key", who, which) % uint64(keys))
+		slot := 0
 		if plan.Draw(c.Seed, "register/meet", who, which)%100 < meeting {
-			slot = hotSlot(c.Seed, which/generator.Together, uint64(keys))
+			slot = hot.slot(which / generator.Together)
+		} else {
+			slot = int(plan.Draw(c.Seed, "register/key", who, which) % uint64(keys))
 		}
 		op := generator.Operation{F: history.FRead, Key: rounds.key(slot, index), Node: node(worker, index)}
 		if plan.Draw(c.Seed, "register/write", who, which)%100 < uint64(writes) {
@@ -83,10 +87,27 @@ func (Register) Main(c Config) (generator.Generator, error) {
 // one write amid many reads is pinned down by them.
 const meeting = 85
 
-// hotSlot gives every slot its turn: within each round of bursts, one for each
-// slot, their order is drawn anew.
-func hotSlot(seed, burst, slots uint64) int {
-	return plan.NewRand(seed, "register/hot", burst/slots).Perm(int(slots))[burst%slots]
+// hotSlots gives every slot its turn: within each round of bursts, one for each
+// slot, their order is drawn anew. The order that was asked for last is
+// remembered, because all workers are in about the same round.
+type hotSlots struct {
+	seed, slots uint64
+	last        atomic.Pointer[hotRound]
+}
+
+type hotRound struct {
+	number uint64
+	order  []int
+}
+
+func (h *hotSlots) slot(burst uint64) int {
+	number := burst / h.slots
+	round := h.last.Load()
+	if round == nil || round.number != number {
+		round = &hotRound{number, plan.NewRand(h.seed, "register/hot", number).Perm(int(h.slots))}
+		h.last.Store(round)
+	}
+	return round.order[burst%h.slots]
 }
 
 // keyRounds names the key that a slot holds at a worker's index-th operation.
@@ -97,14 +118,26 @@ type keyRounds struct {
 	seed   uint64
 	slots  int
 	length int
+	names  []atomic.Pointer[keyName] // the last of each slot, to be had again without being made again
 }
 
-func (r keyRounds) key(slot, index int) string {
+type keyName struct {
+	number int
+	text   string
+}
+
+func (r *keyRounds) key(slot, index int) string {
 	length := r.length
 	if tenth := r.length / 10; tenth > 0 {
 		length += int(plan.Draw(r.seed, "register/life", uint64(slot))%uint64(2*tenth+1)) - tenth
 	}
-	return fmt.Sprintf("r%d.%d", slot, (index+slot*r.length/r.slots)/length)
+	number := (index + slot*r.length/r.slots) / length
+	name := r.names[slot].Load()
+	if name == nil || name.number != number {
+		name = &keyName{number, fmt.Sprintf("r%d.%d", slot, number)}
+		r.names[slot].Store(name)
+	}
+	return name.text
 }
 
 // Finals returns reads of every key by every worker, such that each key is read on each node.

@@ -104,11 +104,14 @@ func (c Config) number(name string, least int) (int, error) {
 // that nothing happened.
 func failed(err error, idempotent bool) Outcome {
 	out := Outcome{Type: history.Info, Error: err.Error()}
-	if idempotent || target.IsDefinite(err) {
+	e, plain := err.(*target.Error) // mostly it is one, and looking for it deeper would cost an allocation
+	if !plain {
+		errors.As(err, &e)
+	}
+	if idempotent || e != nil && e.Definite {
 		out.Type = history.Fail
 	}
-	var e *target.Error
-	if errors.As(err, &e) {
+	if e != nil {
 		out.Evidence = e.Evidence
 	}
 	return out

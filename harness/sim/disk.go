@@ -126,8 +126,7 @@ func (w *World) synced(i int) {
 	}
 	told := d.writing
 	for k := range told {
-		o := occurrence{kind: happensSync, node: uint8(i), life: h.incarnation, id: told[k].id}
-		o.message.Origin = told[k].origin
+		o := occurrence{kind: happensSync, node: uint8(i), life: h.incarnation, id: told[k].id, origin: told[k].origin}
 		if h.paused > 0 {
 			h.deferred = append(h.deferred, o)
 		} else {

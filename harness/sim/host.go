@@ -60,8 +60,7 @@ func (h *host) wall(now int64) int64 {
 func (w *World) clock(h *host) core.Now { return core.Now{Mono: w.now, Wall: h.wall(w.now)} }
 
 // toHost lets something happen to a node, or to what is left of it.
-func (w *World) toHost(slot uint32) {
-	o := &w.queue.slots[slot]
+func (w *World) toHost(o *occurrence) {
 	i := int(o.node)
 	h := &w.hosts[i]
 	switch o.kind {
@@ -71,13 +70,17 @@ func (w *World) toHost(slot uint32) {
 	case happensRequest:
 		if h.node == nil {
 			w.unanswered(i, o)
+			w.parcels.release(o.slot)
 			return
 		}
 	case happensMessage:
+		m := &w.parcels.items[o.slot].message
+		w.mix(uint64(m.Kind)<<56^uint64(m.From)<<48^m.Request, uint64(m.Cell.Version.Time)^uint64(m.Cell.Version.Node)<<56)
 		if w.tracer.on {
-			w.traceArrival(o, h.node != nil)
+			w.traceArrival(&w.parcels.items[o.slot], h.node != nil)
 		}
 		if h.node == nil {
+			w.parcels.release(o.slot)
 			return
 		}
 	default:
@@ -99,28 +102,31 @@ func (w *World) toHost(slot uint32) {
 // step hands the node what has happened and carries out what it wants.
 func (w *World) step(i int, o *occurrence) {
 	h := &w.hosts[i]
-	origin := o.message.Origin
-	var request core.Request
+	origin := o.origin
 	e := &w.event
 	*e = core.Event{ID: o.id}
 	switch o.kind {
 	case happensMessage:
-		e.Kind, e.Message = core.EventMessage, &o.message
+		m := &w.parcels.items[o.slot].message
+		e.Kind, e.Message, origin = core.EventMessage, m, m.Origin
 	case happensRequest:
-		request = core.Request{ID: o.id, Kind: core.RequestKind(o.life), Key: o.message.Key, Value: o.message.Cell.Value, Timestamp: o.message.Cell.Version.Time}
-		e.Kind, e.Request = core.EventRequest, &request
-		origin = o.id
+		m := &w.parcels.items[o.slot].message
+		w.request = core.Request{ID: o.id, Kind: core.RequestKind(o.life), Key: m.Key, Value: m.Cell.Value, Timestamp: m.Cell.Version.Time}
+		e.Kind, e.Request, origin = core.EventRequest, &w.request, o.id
+		w.parcels.release(o.slot)
 	case happensTimer:
 		e.Kind = core.EventTimer
 	case happensSync:
 		e.Kind = core.EventDurable
-		origin = o.message.Origin
 	case happensFlush:
 		w.flush(i)
 		return
 	}
 	w.out.Reset()
 	h.node.Step(w.clock(h), e, &w.out)
+	if o.kind == happensMessage {
+		w.parcels.release(o.slot)
+	}
 	w.carryOut(i, origin)
 	if w.tracer.on {
 		w.traceState(i, origin)

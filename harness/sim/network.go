@@ -67,8 +67,10 @@ func (w *World) delay(from, to *host, domain, occasion, which uint64) int64 {
 }
 
 func (w *World) put(m *core.Message, delay int64) {
-	o := w.queue.add(w.now + delay)
-	o.kind, o.node, o.worker, o.life, o.id, o.reply, o.sent, o.message = happensMessage, uint8(m.To), 0, 0, 0, 0, w.now, *m
+	slot := w.parcels.take()
+	p := &w.parcels.items[slot]
+	p.message, p.sent = *m, w.now
+	*w.queue.add(w.now + delay) = occurrence{kind: happensMessage, node: uint8(m.To), slot: slot, id: m.Origin}
 }
 
 // release delivers what a link has kept.

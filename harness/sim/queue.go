@@ -37,13 +37,12 @@ type occurrence struct {
 	worker uint16
 	// life is the incarnation of the node that timers, disks and replies belong to.
 	life uint32
+	// slot is where the message, the request or the reply is kept, in the world's stores of these.
+	slot uint32
 	// id is the timer's, the fault's number or the request's.
 	id uint64
-	// reply is the index of the reply in the world's store of replies.
-	reply uint32
-	// sent is when a message left.
-	sent    int64
-	message core.Message
+	// origin is the request on whose behalf it happens, where id is something else.
+	origin uint64
 }
 
 // entry is an occurrence's place in the queue: by time, then by the order in
@@ -55,6 +54,46 @@ type entry struct {
 }
 
 func (e entry) before(f entry) bool { return e.at < f.at || e.at == f.at && e.order < f.order }
+
+// store keeps what occurrences are about: messages are several times as large
+// as the rest of an occurrence, and half of all occurrences have none.
+type store[T any] struct {
+	items []T
+	free  []uint32
+}
+
+func (s *store[T]) reset() {
+	clear(s.items)
+	s.items, s.free = s.items[:0], s.free[:0]
+}
+
+// take reserves a place, to be filled.
+func (s *store[T]) take() uint32 {
+	if k := len(s.free); k > 0 {
+		slot := s.free[k-1]
+		s.free = s.free[:k-1]
+		return slot
+	}
+	var empty T
+	s.items = append(s.items, empty)
+	return uint32(len(s.items) - 1)
+}
+
+// release gives the place to others; what was there stays until then.
+func (s *store[T]) release(slot uint32) { s.free = append(s.free, slot) }
+
+// parcel is a message on its way, or a client's request, which has the same parts.
+type parcel struct {
+	message core.Message
+	// sent is when it left.
+	sent int64
+}
+
+// letter is a reply on its way to a client.
+type letter struct {
+	reply core.Reply
+	sent  int64
+}
 
 // queue is a heap with four children to a node, which touches less memory than
 // one with two, over entries of 16 bytes; what happens is kept beside it.

@@ -66,13 +66,13 @@ func (w *World) traceDropped(m *core.Message, fate trace.Fate) {
 	w.tracer.tell(&e)
 }
 
-// traceArrival tells of a message or a request at its arrival.
-func (w *World) traceArrival(o *occurrence, alive bool) {
-	if o.message.Kind == core.MessageHeartbeat {
+// traceArrival tells of a message at its arrival.
+func (w *World) traceArrival(p *parcel, alive bool) {
+	if p.message.Kind == core.MessageHeartbeat {
 		return
 	}
-	e := w.messageEvent(&o.message)
-	e.Time, e.Arrived, e.Fate = o.sent, w.now, trace.Delivered
+	e := w.messageEvent(&p.message)
+	e.Time, e.Arrived, e.Fate = p.sent, w.now, trace.Delivered
 	if !alive {
 		e.Fate = trace.Dead
 	}
@@ -80,7 +80,7 @@ func (w *World) traceArrival(o *occurrence, alive bool) {
 }
 
 func (w *World) traceRequest(i int, c *worker) {
-	e := trace.Event{Kind: trace.Message, Time: w.now, Operation: w.operationOf(c.call), Node: clientName(i), To: w.nodes[c.node],
+	e := trace.Event{Kind: trace.Message, Time: w.now, Operation: w.operationOf(c.call), Node: trace.Client(i), To: w.nodes[c.node],
 		Arrived: w.now + w.clientDelay(c.call, 0), Fate: trace.Delivered, Name: "request", Key: c.key}
 	if c.kind != core.RequestGet {
 		e.Found, e.Value = true, strconv.FormatInt(w.caller.value, 10)
@@ -89,7 +89,7 @@ func (w *World) traceRequest(i int, c *worker) {
 }
 
 func (w *World) traceReply(i int, c *worker, id uint64, r *core.Reply, sent int64) {
-	e := trace.Event{Kind: trace.Message, Time: sent, Operation: w.operationOf(id), Node: w.nodes[c.node], To: clientName(i),
+	e := trace.Event{Kind: trace.Message, Time: sent, Operation: w.operationOf(id), Node: w.nodes[c.node], To: trace.Client(i),
 		Arrived: w.now, Fate: trace.Delivered, Name: "reply", Key: c.key}
 	if r.Status == core.StatusOK {
 		e.Found, e.Value, e.Version = shown(&r.Cell)
@@ -98,8 +98,6 @@ func (w *World) traceReply(i int, c *worker, id uint64, r *core.Reply, sent int6
 	}
 	w.tracer.tell(&e)
 }
-
-func clientName(worker int) string { return "client" + strconv.Itoa(worker) }
 
 // traceState tells what the replica answers to reads from now on, where that has changed.
 func (w *World) traceState(i int, origin uint64) {

@@ -174,15 +174,16 @@ func (w *World) identity(i int, c *worker) uint64 {
 // send sends the request that the workload has asked for.
 func (w *World) send(i int, c *worker) {
 	c.call, c.kind, c.key = w.identity(i, c), w.caller.kind, w.caller.key
-	o := w.queue.add(w.now + w.clientDelay(c.call, 0))
-	*o = occurrence{kind: happensRequest, node: c.node, worker: uint16(i), life: uint32(c.kind), id: c.call, sent: w.now}
-	o.message.Key = c.key
+	slot := w.parcels.take()
+	p := &w.parcels.items[slot]
+	*p = parcel{sent: w.now, message: core.Message{Key: c.key}}
 	if c.kind != core.RequestGet {
-		o.message.Cell.Value = strconv.AppendInt(nil, w.caller.value, 10)
+		p.message.Cell.Value = strconv.AppendInt(nil, w.caller.value, 10)
 		if w.settings.Timestamps == core.TimestampsClient {
-			o.message.Cell.Version.Time = epoch + w.now
+			p.message.Cell.Version.Time = epoch + w.now
 		}
 	}
+	*w.queue.add(w.now + w.clientDelay(c.call, 0)) = occurrence{kind: happensRequest, node: c.node, worker: uint16(i), life: uint32(c.kind), id: c.call, slot: slot}
 	if w.tracer.on {
 		w.traceRequest(i, c)
 	}
@@ -209,30 +210,23 @@ func (w *World) reply(i int, r *core.Reply) {
 		return // it no longer waits for it
 	}
 	c.replying = true
-	var slot uint32
-	if k := len(w.unused); k > 0 {
-		slot = w.unused[k-1]
-		w.unused = w.unused[:k-1]
-		w.replies[slot] = *r
-	} else {
-		slot = uint32(len(w.replies))
-		w.replies = append(w.replies, *r)
-	}
-	o := w.queue.add(w.now + w.clientDelay(r.ID, 1))
-	*o = occurrence{kind: happensReply, node: uint8(i), worker: uint16(worker), id: r.ID, reply: slot, sent: w.now}
+	slot := w.replies.take()
+	w.replies.items[slot] = letter{*r, w.now}
+	*w.queue.add(w.now + w.clientDelay(r.ID, 1)) = occurrence{kind: happensReply, node: uint8(i), worker: uint16(worker), id: r.ID, slot: slot}
 	w.mix(r.ID, uint64(r.Status)<<32|uint64(r.Cell.Version.Sequence), uint64(r.Cell.Version.Time))
 }
 
 // replied: an answer has arrived.
-func (w *World) replied(i int, id uint64, slot uint32, sent int64) {
+func (w *World) replied(i int, id uint64, slot uint32) {
 	c := &w.workers[i]
+	l := &w.replies.items[slot]
+	w.replies.release(slot)
 	if w.tracer.on {
-		w.traceReply(i, c, id, &w.replies[slot], sent)
+		w.traceReply(i, c, id, &l.reply, l.sent)
 	}
 	if c.call == id {
-		w.answered(i, w.answerOf(c.kind, int(c.node), c.key, &w.replies[slot]))
+		w.answered(i, w.answerOf(c.kind, int(c.node), c.key, &l.reply))
 	}
-	w.unused = append(w.unused, slot)
 }
 
 // answered goes on with the operation that waited for it.

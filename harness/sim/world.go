@@ -46,10 +46,11 @@ type World struct {
 	busy     int // workers that wait for an answer
 	turns    int // workers of the phase that are not at its end
 	faults   []fault
-	replies  []core.Reply
-	unused   []uint32 // of replies
+	parcels  store[parcel]
+	replies  store[letter]
 	out      core.Effects
 	event    core.Event
+	request  core.Request
 	caller   caller
 	deadline int64 // of the phase
 	span     int   // the phase's note
@@ -174,8 +175,9 @@ func (w *World) Run(ctx context.Context, o Options) (Result, error) {
 		at, slot := w.queue.pop()
 		w.now = at
 		w.events++
-		w.dispatch(slot)
+		o := w.queue.slots[slot]
 		w.queue.release(slot)
+		w.dispatch(&o)
 	}
 	if w.failure != nil {
 		return Result{}, w.failure
@@ -197,7 +199,8 @@ func (w *World) reset(o Options) {
 	w.records, w.notes, w.keys, w.names = w.records[:0], w.notes[:0], w.keys[:0], w.names[:0]
 	clear(w.outputs)
 	clear(w.keyNumbers)
-	w.replies, w.unused = w.replies[:0], w.unused[:0]
+	w.parcels.reset()
+	w.replies.reset()
 	w.dead = w.dead[:0]
 	n := len(w.nodes)
 	for len(w.hosts) < n {
@@ -239,16 +242,13 @@ func (w *World) mix(values ...uint64) {
 }
 
 // dispatch lets one thing happen.
-func (w *World) dispatch(slot uint32) {
-	o := &w.queue.slots[slot]
-	m := &o.message
-	w.mix(uint64(w.now), uint64(o.kind)<<56|uint64(o.node)<<48|uint64(o.worker)<<32|uint64(o.life),
-		o.id^m.Origin^uint64(m.Kind)<<56^uint64(m.From)<<48^m.Request^uint64(m.Cell.Version.Time)<<7^uint64(m.Cell.Version.Node))
+func (w *World) dispatch(o *occurrence) {
+	w.mix(uint64(w.now), uint64(o.kind)<<56|uint64(o.node)<<48|uint64(o.worker)<<32|uint64(o.life), o.id^o.origin)
 	switch o.kind {
 	case happensTurn:
 		w.turn(int(o.worker))
 	case happensReply:
-		w.replied(int(o.worker), o.id, o.reply, o.sent)
+		w.replied(int(o.worker), o.id, o.slot)
 	case happensHangUp:
 		w.brokenOff(int(o.worker), o.id, "the connection to "+w.nodes[o.node]+" broke off before an answer came", false)
 	case happensRefusal:
@@ -264,7 +264,7 @@ func (w *World) dispatch(slot uint32) {
 	case happensStep:
 		w.endPhase()
 	default:
-		w.toHost(slot)
+		w.toHost(o)
 	}
 	w.buryDead()
 }
