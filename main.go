@@ -22,7 +22,9 @@ import (
 	"github.com/refute-lab/refute/checker"
 	"github.com/refute-lab/refute/docker"
 	"github.com/refute-lab/refute/harness"
+	"github.com/refute-lab/refute/harness/explore"
 	"github.com/refute-lab/refute/harness/plan"
+	"github.com/refute-lab/refute/harness/sim"
 	"github.com/refute-lab/refute/nemesis"
 	"github.com/refute-lab/refute/target"
 	"github.com/refute-lab/refute/target/leaderless"
@@ -85,7 +87,8 @@ invalid, 254 wrong usage or unusable input, 255 the harness itself failed.`,
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	// A bare `refute` shows its help; anything unknown is an error.
-	root.AddCommand(runCommand(stdout, stderr), checkCommand(stdout, stderr), doctorCommand(stdout), cleanCommand(stdout))
+	root.AddCommand(runCommand(stdout, stderr), exploreCommand(stdout, stderr), shrinkCommand(stdout, stderr),
+		checkCommand(stdout, stderr), doctorCommand(stdout), cleanCommand(stdout))
 	return root
 }
 
@@ -94,6 +97,7 @@ type runFlags struct {
 	on, target, workload, name, out, planFile string
 	nemesis, claims, expect, set              []string
 	nodes, concurrency                        int
+	repeat                                    int
 	rate                                      float64
 	timeLimit, operationTimeout               time.Duration
 	seed                                      uint64
@@ -108,7 +112,7 @@ func runCommand(stdout, stderr io.Writer) *cobra.Command {
 		Args:  noArguments,
 	}
 	flags := c.Flags()
-	flags.StringVar(&f.on, "on", "auto", "where to run: auto or docker (sim is not built yet)")
+	flags.StringVar(&f.on, "on", harness.OnAuto, "where to run: docker, sim, or auto: docker where an engine answers, else sim")
 	flags.StringVar(&f.target, "target", "leaderless", "the system under test")
 	flags.StringVar(&f.workload, "workload", "register", "what the clients do: "+workloadNames())
 	flags.StringSliceVar(&f.nemesis, "nemesis", harness.DefaultNemesis, "kinds of faults, or none: "+kindNames())
@@ -123,61 +127,67 @@ func runCommand(stdout, stderr io.Writer) *cobra.Command {
 	flags.StringSliceVar(&f.expect, "expect", nil, "refuted:CLAIM: exit with 0 exactly if these claims are refuted")
 	flags.StringVar(&f.name, "name", "", "name of the run's folder (default: TARGET-WORKLOAD)")
 	flags.StringVar(&f.out, "out", filepath.Join("results", "runs"), "folder of the run folders")
-	flags.StringVar(&f.planFile, "plan", "", "run this plan.json; only --out, --json and --quiet go with it")
+	flags.StringVar(&f.planFile, "plan", "", "run this plan.json; only --on, --repeat, --out, --json and --quiet go with it; --on auto is where the file says")
+	flags.IntVar(&f.repeat, "repeat", 0, "on containers: perform the plan this often on one cluster, then its control, and say in how many a claim was refuted")
 	flags.BoolVar(&f.json, "json", false, "the verdict as one JSON document on stdout, everything else on stderr")
 	flags.BoolVar(&f.quiet, "quiet", false, "no progress, only the verdict")
 	c.SetHelpFunc(func(c *cobra.Command, _ []string) { runHelp(c) })
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		p, system, err := f.plan(c)
+		p, system, why, err := f.plan(c)
 		if err != nil {
 			return err
+		}
+		if why != "" && !f.quiet {
+			fmt.Fprintln(stderr, why)
 		}
 		return f.execute(c.Context(), p, system, stdout, stderr)
 	}
 	return c
 }
 
-// plan makes the plan from the flags, or reads it from the file.
-func (f *runFlags) plan(c *cobra.Command) (*plan.Plan, target.System, error) {
-	if err := f.checkBackend(); err != nil {
-		return nil, nil, err
+// plan makes the plan from the flags, or reads it from the file. why says how
+// --on auto was decided.
+func (f *runFlags) plan(c *cobra.Command) (p *plan.Plan, system target.System, why string, err error) {
+	if c.Flags().Changed("repeat") && f.repeat < 1 {
+		return nil, nil, "", fmt.Errorf("--repeat %d: want 1 or more", f.repeat)
 	}
 	if f.planFile != "" {
 		for _, name := range []string{"target", "workload", "nemesis", "nodes", "concurrency", "rate", "time-limit", "operation-timeout", "seed", "set", "claims", "expect", "name"} {
 			if c.Flags().Changed(name) {
-				return nil, nil, fmt.Errorf("--%s does not go with --plan: the plan decides it; change the file instead", name)
+				return nil, nil, "", fmt.Errorf("--%s does not go with --plan: the plan decides it; change the file instead", name)
 			}
 		}
-		return harness.LoadPlan(f.planFile)
+		if f.on != harness.OnAuto {
+			if f.on, _, err = harness.ChooseBackend(c.Context(), f.on); err != nil {
+				return nil, nil, "", err
+			}
+		}
+		p, system, err = harness.LoadPlan(f.planFile, f.on)
+		return p, system, "", err
+	}
+	backend, why, err := harness.ChooseBackend(c.Context(), f.on)
+	if err != nil {
+		return nil, nil, "", err
 	}
 	if !c.Flags().Changed("seed") {
 		f.seed = rand.Uint64() >> 11 // short enough for JSON readers that know only 53-bit numbers
 	}
 	under, err := target.Lookup(f.target)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, "", err
 	}
 	settings, err := parseSettings(f.set)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, "", err
 	}
-	request := harness.Request{Name: f.name, Seed: f.seed, Target: under, Nodes: f.nodes, Workload: f.workload,
+	request := harness.Request{Name: f.name, Seed: f.seed, Backend: backend, Target: under, Nodes: f.nodes, Workload: f.workload,
 		Concurrency: f.concurrency, Rate: f.rate, Nemesis: f.nemesis, Settings: settings, Expect: f.expect,
 		TimeLimit: f.timeLimit, OperationTimeout: f.operationTimeout}
 	if c.Flags().Changed("claims") {
 		request.Claims = f.claims
 	}
-	return harness.NewPlan(request)
-}
-
-func (f *runFlags) checkBackend() error {
-	switch f.on {
-	case "auto", "docker":
-		return nil
-	case "sim":
-		return errors.New("--on sim is not built yet: this version runs on containers only; use --on docker with a Docker engine")
-	}
-	return fmt.Errorf("--on %q: want auto, docker or sim", f.on)
+	p, system, err = harness.NewPlan(request)
+	return p, system, why, err
 }
 
 func (f *runFlags) execute(ctx context.Context, p *plan.Plan, system target.System, stdout, stderr io.Writer) error {
@@ -191,8 +201,12 @@ func (f *runFlags) execute(ctx context.Context, p *plan.Plan, system target.Syst
 	if f.quiet {
 		progress = nil
 	}
-	outcome, err := harness.Perform(ctx, harness.Performance{Plan: p, System: system, Out: f.out,
-		Progress: progress, Terminal: terminal, Width: width, Interrupt: interrupt})
+	performance := harness.Performance{Plan: p, System: system, Out: f.out,
+		Progress: progress, Terminal: terminal, Width: width, Interrupt: interrupt}
+	if f.repeat > 0 {
+		return f.repeated(ctx, performance, stdout, terminal)
+	}
+	outcome, err := harness.Perform(ctx, performance)
 	if err != nil {
 		return err
 	}
@@ -207,6 +221,181 @@ func (f *runFlags) execute(ctx context.Context, p *plan.Plan, system target.Syst
 		return verdictError{code}
 	}
 	return nil
+}
+
+// repeated performs the plan again and again, and its control.
+func (f *runFlags) repeated(ctx context.Context, performance harness.Performance, stdout io.Writer, terminal bool) error {
+	repeated, err := harness.Repeat(ctx, harness.Repetitions{Performance: performance, Repetitions: f.repeat})
+	if err != nil {
+		return err
+	}
+	if f.json {
+		if err := repeated.WriteJSON(stdout); err != nil {
+			return &harness.FailureError{Err: err}
+		}
+	} else {
+		repeated.WriteText(stdout, terminal)
+	}
+	if code := repeated.ExitCode(); code != 0 {
+		return verdictError{code}
+	}
+	return nil
+}
+
+// exploreFlags are the flags of `refute explore`.
+type exploreFlags struct {
+	target, workload, name  string
+	nemesis, claims, expect []string
+	set                     []string
+	nodes, workers          int
+	timeLimit, budget, skew time.Duration
+	operationTimeout        time.Duration
+	seeds, seed             uint64
+	keepGoing, noShrink     bool
+	reduceFlags
+}
+
+// reduceFlags are the flags of both commands that shrink plans.
+type reduceFlags struct {
+	out          string
+	robust       bool
+	shrinkBudget time.Duration
+	json, quiet  bool
+}
+
+func (f *reduceFlags) add(c *cobra.Command) {
+	flags := c.Flags()
+	flags.DurationVar(&f.shrinkBudget, "shrink-budget", explore.DefaultShrinkBudget, "longest time for shrinking one finding, and again for making it robust")
+	flags.BoolVar(&f.robust, "robust", false, "also look for a variant of each finding that fails under most other networks, and on containers")
+	flags.StringVar(&f.out, "out", filepath.Join("results", "runs"), "folder of the run folders, one for each finding")
+	flags.BoolVar(&f.json, "json", false, "the outcome as one JSON document on stdout, everything else on stderr")
+	flags.BoolVar(&f.quiet, "quiet", false, "no progress, only the outcome")
+}
+
+// reduction is what the flags ask for, with where progress goes.
+func (f *reduceFlags) reduction(stdout, stderr io.Writer, interrupt <-chan struct{}) harness.Reduction {
+	progress := stdout
+	if f.json {
+		progress = stderr
+	}
+	terminal, width := terminalOf(progress)
+	if f.quiet {
+		progress = nil
+	}
+	return harness.Reduction{ShrinkBudget: f.shrinkBudget, Robustify: f.robust, Out: f.out,
+		Progress: progress, Terminal: terminal, Width: width, Interrupt: interrupt}
+}
+
+// tell shows what was explored, whatever the error, and turns it into an exit code.
+func (f *reduceFlags) tell(explored *harness.Explored, err error, stdout io.Writer) error {
+	if explored != nil {
+		terminal, _ := terminalOf(stdout)
+		if f.json {
+			err = errors.Join(err, explored.WriteJSON(stdout))
+		} else {
+			explored.WriteText(stdout, terminal)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if code := explored.ExitCode(); code != 0 {
+		return verdictError{code}
+	}
+	return nil
+}
+
+func exploreCommand(stdout, stderr io.Writer) *cobra.Command {
+	var f exploreFlags
+	c := &cobra.Command{
+		Use:   "explore",
+		Short: "Runs many seeds in simulation until a claim is refuted, and shrinks what it finds to a few steps",
+		Args:  noArguments,
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.target, "target", "leaderless", "the system under test; it must be one that can be simulated")
+	flags.StringVar(&f.workload, "workload", "register", "what the clients do: "+workloadNames())
+	flags.StringSliceVar(&f.nemesis, "nemesis", sim.Caps().Kinds(), "kinds of faults that seeds draw from, or none: "+kindNames())
+	flags.IntVar(&f.nodes, "nodes", harness.DefaultNodes, "number of nodes")
+	flags.DurationVar(&f.timeLimit, "time-limit", harness.DefaultExploreTime, "longest main phase of a seed, in virtual time; seeds draw shorter ones too")
+	flags.DurationVar(&f.operationTimeout, "operation-timeout", harness.DefaultOperationTimeout, "deadline of one client call, in virtual time")
+	flags.Uint64Var(&f.seed, "seed", 0, "the first seed (default: drawn and printed)")
+	flags.Uint64Var(&f.seeds, "seeds", 0, "number of seeds; 0 is no bound")
+	flags.DurationVar(&f.budget, "budget", 30*time.Second, "time after which no further seed is begun; 0 is no bound")
+	flags.DurationVar(&f.skew, "skew", 0, "greatest offset of a clock (default: that of the clock fault)")
+	flags.IntVar(&f.workers, "workers", 0, "seeds that are run at the same time (default: one on each core)")
+	flags.BoolVar(&f.keepGoing, "keep-going", false, "go on after the first refutation: collect all classes and count how frequent they are")
+	flags.StringArrayVar(&f.set, "set", nil, "a setting of the target or the workload, KEY=VALUE; may be repeated")
+	flags.StringSliceVar(&f.claims, "claims", nil, "claims that must hold (default: what the target's configuration claims): "+claimNames())
+	flags.StringSliceVar(&f.expect, "expect", nil, "refuted:CLAIM: exit with 0 exactly if these claims are refuted")
+	flags.StringVar(&f.name, "name", "", "name of the run folders (default: TARGET-WORKLOAD)")
+	flags.BoolVar(&f.noShrink, "no-shrink", false, "leave findings as they were drawn")
+	f.add(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		request, err := f.request(c)
+		if err != nil {
+			return err
+		}
+		ctx, interrupt, stop := signals(c.Context())
+		defer stop()
+		e := harness.Exploration{Request: request, Seeds: f.seeds, Budget: f.budget, Workers: f.workers,
+			KeepGoing: f.keepGoing, Skew: f.skew, Reduction: f.reduction(stdout, stderr, interrupt)}
+		if c.Flags().Changed("seeds") && !c.Flags().Changed("budget") {
+			e.Budget = 0 // so many seeds, however long they take
+		}
+		if f.noShrink {
+			e.ShrinkBudget = -1
+		}
+		if e.Progress != nil {
+			fmt.Fprintf(e.Progress, "exploring from seed %d on\n", request.Seed)
+		}
+		explored, err := harness.Explore(ctx, e)
+		return f.tell(explored, err, stdout)
+	}
+	return c
+}
+
+// request is what all seeds have in common.
+func (f *exploreFlags) request(c *cobra.Command) (harness.Request, error) {
+	if !c.Flags().Changed("seed") {
+		f.seed = rand.Uint64() >> 12
+	}
+	under, err := target.Lookup(f.target)
+	if err != nil {
+		return harness.Request{}, err
+	}
+	settings, err := parseSettings(f.set)
+	if err != nil {
+		return harness.Request{}, err
+	}
+	request := harness.Request{Name: f.name, Seed: f.seed, Target: under, Nodes: f.nodes, Workload: f.workload, Rate: -1,
+		Nemesis: f.nemesis, Settings: settings, Expect: f.expect, TimeLimit: f.timeLimit, OperationTimeout: f.operationTimeout}
+	if c.Flags().Changed("claims") {
+		request.Claims = f.claims
+	}
+	return request, nil
+}
+
+func shrinkCommand(stdout, stderr io.Writer) *cobra.Command {
+	var f reduceFlags
+	c := &cobra.Command{
+		Use:   "shrink PLAN",
+		Short: "Finds the smallest plan that still refutes what the plan refutes in simulation",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("shrink: name one plan.json, of a run in simulation for instance")
+			}
+			return nil
+		},
+	}
+	f.add(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		ctx, interrupt, stop := signals(c.Context())
+		defer stop()
+		explored, err := harness.Shrink(ctx, args[0], f.reduction(stdout, stderr, interrupt))
+		return f.tell(explored, err, stdout)
+	}
+	return c
 }
 
 func checkCommand(stdout, stderr io.Writer) *cobra.Command {

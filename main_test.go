@@ -173,7 +173,7 @@ func TestTheSamePlanForTheSameSeed(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, c.ParseFlags([]string{"--seed", "77"}))
 		f := runFlags{on: "auto", target: "leaderless", workload: "register", rate: -1, seed: 77}
-		p, _, err := f.plan(c)
+		p, _, _, err := f.plan(c)
 		require.NoError(t, err)
 		text, err := p.Bytes()
 		require.NoError(t, err)

@@ -86,23 +86,46 @@ func decideOnly(j *judge, key *keyOperations) (found []conflict, legal bool) {
 	if err := r.load(j.timeline.operations, key.name, key.positions); err != nil {
 		panic(err)
 	}
-	p := r.prepare(j.scratch)
-	found = r.impossible()
-	if p.counted && len(found) == 0 {
-		forward, backward := zones(p)
-		found = zoneConflicts(forward, backward)
-		if len(found) == 0 && certificate(p, forward, backward) {
-			// The same must come from the search.
-			if a := j.ask(p, time.Minute); a.result != "Ok" {
-				panic("certificate against " + string(a.result))
-			}
-			return nil, true
+	_, complete := j.decider.conflicts(r)
+	d := j.decider.decide(r)
+	if len(d.conflicts) > 0 {
+		return slices.Clone(d.conflicts), false
+	}
+	if complete && !d.proved {
+		panic("no order for a plain register without conflicts")
+	}
+	// What an order proves must come from the search too.
+	a := j.limiter.prepared(d.prepared, time.Minute)
+	if d.proved && a.result != "Ok" {
+		panic("certificate against " + string(a.result))
+	}
+	return nil, a.result == "Ok"
+}
+
+// TestPlainZonesAreThoseOfThePreparedHistory, which they are found without.
+func TestPlainZonesAreThoseOfThePreparedHistory(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 4))
+	compared := 0
+	var x register
+	var d decider
+	for range 5_000 {
+		operations := simulation{operations: 12, processes: 5, keys: 1, cas: 0.02, unknown: 0.15, failed: 0.05}.run(r)
+		mutate(operations, r)
+		tl, err := newTimeline(operations)
+		require.NoError(t, err)
+		require.NoError(t, x.load(operations, "r0", tl.keys[0].positions))
+		if !x.plain() || len(x.impossible(nil)) > 0 {
+			continue
+		}
+		compared++
+		d.plainZones(&x)
+		forward, backward := slices.Clone(d.forward), slices.Clone(d.backward)
+		d.zones(d.prepare(&x))
+		if !slices.Equal(forward, d.forward) || !slices.Equal(backward, d.backward) {
+			require.Equal(t, [][]zone{d.forward, d.backward}, [][]zone{forward, backward}, describeHistory(operations))
 		}
 	}
-	if len(found) > 0 {
-		return found, false
-	}
-	return nil, j.ask(p, time.Minute).result == "Ok"
+	assert.Greater(t, compared, 2_000)
 }
 
 // requireWitness checks that the witness of an illegal history is illegal by

@@ -93,62 +93,6 @@ func (t *tally) show() []finding {
 	return findings
 }
 
-// close adds to the positions of a register's finding the writes without
-// which the finding would prove nothing: an observation is a refutation only
-// beside every write of the observed value that could have come before it.
-func closeOver(r *register, set []int32) []int32 {
-	in := make(map[int32]bool, len(set))
-	queue := slices.Clone(set)
-	for _, i := range set {
-		in[i] = true
-	}
-	add := func(i int32) {
-		if !in[i] {
-			in[i] = true
-			queue = append(queue, i)
-		}
-	}
-	for len(queue) > 0 {
-		o := &r.operations[queue[0]]
-		queue = queue[1:]
-		v := o.dependsOn()
-		switch {
-		case o.outcome == mismatch:
-			for i := range r.operations {
-				if w := &r.operations[i]; w.mutates() && w.start <= o.end {
-					add(int32(i))
-				}
-			}
-		case v == none || r.values[v].writers == 0:
-		case r.values[v].writers == 1:
-			if w := r.values[v].writer; r.operations[w].start <= o.end {
-				add(w)
-			}
-		default:
-			for i := range r.operations {
-				if w := &r.operations[i]; w.mutates() && w.value == v && w.start <= o.end {
-					add(int32(i))
-				}
-			}
-		}
-	}
-	closed := make([]int32, 0, len(in))
-	for i := range in {
-		closed = append(closed, i)
-	}
-	slices.Sort(closed)
-	return closed
-}
-
-// dependsOn is the value whose writers must be kept wherever the operation is
-// kept: what it observed, or would have observed had it taken effect.
-func (o *registerOperation) dependsOn() int32 {
-	if o.kind == compareAndSet {
-		return o.expected
-	}
-	return o.observes()
-}
-
 // confirm asks Porcupine about exactly the finding's operations, by the
 // plain model, as they were recorded.
 func (f *finding) confirm(l *limiter, operations []history.Operation) {

@@ -3,6 +3,7 @@ package checker
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/refute-lab/refute/harness/history"
 )
@@ -29,6 +30,12 @@ type keyOperations struct {
 	// why says what is foreign about a foreignObject.
 	why       string
 	positions []int32
+
+	// What classify goes by: how many operations there are, of which kinds,
+	// and the first kind that no checker here knows.
+	count                int32
+	register, set, lists bool
+	foreign              string
 }
 
 // span is a phase of the run. Where ok is false the phase is not in the history.
@@ -49,6 +56,8 @@ type timeline struct {
 	dumps []int32
 	// phases by name.
 	phases map[string]span
+	// finals is the phase of the final reads.
+	finals span
 	faults []FaultInterval
 	// session numbers, for each operation, the session it belongs to, from 0;
 	// none where its process has had an indeterminate operation before.
@@ -57,30 +66,51 @@ type timeline struct {
 	sessions int32
 	// last is the latest finite time of the history.
 	last int64
+
+	// The rest is storage of load: the keys' numbers by name, each operation's
+	// key (or none), what all keys' positions are cut from, and the sessions of the processes.
+	numbers   map[string]int32
+	recent    [recentKeys]int32
+	keyOf     []int32
+	positions []int32
+	current   sessionTable
+	// essences of the operations of clients, at their positions, are gathered if distil is set.
+	distil   bool
+	essences []essence
 }
 
-// newTimeline indexes a history in one pass. It fails if the operations are
-// not in the order of their invocation, on which every checker relies.
+// newTimeline indexes a history, with its faults.
 func newTimeline(operations []history.Operation) (*timeline, error) {
-	if len(operations) > math.MaxInt32 {
-		return nil, fmt.Errorf("the history has %d operations, more than the %d that can be checked at once", len(operations), math.MaxInt32)
+	t := &timeline{}
+	if err := t.load(operations); err != nil {
+		return nil, err
 	}
-	t := &timeline{operations: operations, phases: map[string]span{}, session: make([]int32, len(operations))}
-	keys := map[string]int32{}
-	counts := []int32{}
-	current := map[history.Process]int32{}
+	t.keyOf, t.current = nil, sessionTable{}
+	t.faults = faultIntervals(operations, t.last)
+	return t, nil
+}
+
+// load indexes a history in one pass, without its faults. It keeps its storage
+// from one use to the next. It fails if the operations are not in the order of
+// their invocation, on which every checker relies.
+func (t *timeline) load(operations []history.Operation) error {
+	if len(operations) > math.MaxInt32 {
+		return fmt.Errorf("the history has %d operations, more than the %d that can be checked at once", len(operations), math.MaxInt32)
+	}
+	t.begin(operations)
 	for i := range operations {
 		o := &operations[i]
 		if i > 0 && (o.Start < operations[i-1].Start || o.Index <= operations[i-1].Index) {
-			return nil, fmt.Errorf("operation %d comes after operation %d but was invoked before it: the history is not in order of invocation", o.Index, operations[i-1].Index)
+			return fmt.Errorf("operation %d comes after operation %d but was invoked before it: the history is not in order of invocation", o.Index, operations[i-1].Index)
 		}
 		if o.End < o.Start {
-			return nil, fmt.Errorf("operation %d ends at %d ns, before its invocation at %d ns", o.Index, o.End, o.Start)
+			return fmt.Errorf("operation %d ends at %d ns, before its invocation at %d ns", o.Index, o.End, o.Start)
 		}
 		t.last = max(t.last, o.Start)
 		if o.End != history.Infinity {
 			t.last = max(t.last, o.End)
 		}
+		t.keyOf[i] = none
 		switch {
 		case o.F == history.FDump:
 			if o.Type == history.Ok {
@@ -91,82 +121,172 @@ func newTimeline(operations []history.Operation) (*timeline, error) {
 				t.phases[o.Key] = span{start: o.Start, end: o.End, complete: o.Completion >= 0, ok: true}
 			}
 		default:
-			k, found := keys[o.Key]
-			if !found {
-				k = int32(len(t.keys))
-				keys[o.Key] = k
-				t.keys = append(t.keys, keyOperations{name: o.Key})
-				counts = append(counts, 0)
+			k := t.number(o.Key)
+			t.keyOf[i] = k
+			t.keys[k].note(o)
+			if t.distil {
+				t.essences[i] = essenceOf(o)
 			}
-			counts[k]++
-			session, found := current[o.Process]
-			if !found {
-				session = t.sessions
+			current := t.current.of(o.Process)
+			if *current == unstarted {
+				*current = t.sessions
 				t.sessions++
-				current[o.Process] = session
 			}
-			t.session[i] = session
+			t.session[i] = *current
 			if o.Type == history.Info {
-				current[o.Process] = none
+				*current = none
 			}
 		}
 	}
-	t.fill(keys, counts)
-	t.faults = faultIntervals(operations, t.last)
-	return t, nil
+	t.finals = t.phases[history.PhaseFinals]
+	t.fill()
+	return nil
+}
+
+// begin empties the timeline and makes room for the operations.
+func (t *timeline) begin(operations []history.Operation) {
+	t.operations = operations
+	t.keys, t.dumps = t.keys[:0], t.dumps[:0]
+	t.sessions, t.last, t.faults = 0, 0, nil
+	t.session = resize(t.session, len(operations))
+	clear(t.session)
+	t.keyOf = resize(t.keyOf, len(operations))
+	if t.distil {
+		t.essences = resize(t.essences, len(operations))
+	}
+	if t.phases == nil {
+		t.phases, t.numbers = map[string]span{}, map[string]int32{}
+	}
+	clear(t.phases)
+	clear(t.numbers)
+	t.current.reset(len(operations))
+}
+
+// resize returns a slice of that length, the same one if it is long enough.
+// What it holds is not defined.
+func resize[E any](s []E, length int) []E {
+	return slices.Grow(s[:0], length)[:length]
+}
+
+// recentKeys is how many keys are remembered by the end of their name.
+const recentKeys = 256
+
+// number returns the key's number. Most histories have few keys, told apart by
+// their last letters, so that the map need not be asked.
+func (t *timeline) number(key string) int32 {
+	slot := 0
+	if n := len(key); n > 1 {
+		slot = int(key[n-1]-'0'+10*(key[n-2]-'0')) % recentKeys
+	}
+	if k := t.recent[slot]; int(k) < len(t.keys) && t.keys[k].name == key {
+		return k
+	}
+	k, found := t.numbers[key]
+	if !found {
+		k = int32(len(t.keys))
+		t.numbers[key] = k
+		t.keys = append(t.keys, keyOperations{name: key})
+	}
+	t.recent[slot] = k
+	return k
+}
+
+// name is the name as a string, without an allocation if it is one of the keys.
+func (t *timeline) name(key []byte) string {
+	if k, found := t.numbers[string(key)]; found {
+		return t.keys[k].name
+	}
+	return string(key)
 }
 
 // fill distributes the positions over the keys: one allocation for all.
-func (t *timeline) fill(keys map[string]int32, counts []int32) {
+func (t *timeline) fill() {
 	total := 0
-	for _, n := range counts {
-		total += int(n)
-	}
-	all := make([]int32, total)
 	for k := range t.keys {
-		t.keys[k].positions = all[:0:counts[k]]
-		all = all[counts[k]:]
+		total += int(t.keys[k].count)
 	}
-	for i := range t.operations {
-		o := &t.operations[i]
-		if o.Process == history.Nemesis || o.F == history.FDump {
-			continue
+	t.positions = resize(t.positions, total)
+	all := t.positions
+	for k := range t.keys {
+		key := &t.keys[k]
+		key.positions = all[:0:key.count]
+		all = all[key.count:]
+		key.classify()
+	}
+	for i, k := range t.keyOf {
+		if k != none {
+			key := &t.keys[k]
+			key.positions = append(key.positions, int32(i))
 		}
-		key := &t.keys[keys[o.Key]]
-		key.positions = append(key.positions, int32(i))
-	}
-	for k := range t.keys {
-		t.classify(&t.keys[k])
 	}
 }
 
-func (t *timeline) classify(key *keyOperations) {
-	var register, set, lists bool
-	for _, p := range key.positions {
-		o := &t.operations[p]
-		switch o.F {
-		case history.FRead:
-			lists = lists || o.Output.Kind() == history.List
-		case history.FWrite, history.FCAS:
-			register = true
-		case history.FAdd:
-			set = true
-		default:
-			key.object, key.why = foreignObject, fmt.Sprintf("operations of the kind %q", o.F)
-			return
+// note takes the operation into account for classify.
+func (k *keyOperations) note(o *history.Operation) {
+	k.count++
+	switch o.F {
+	case history.FRead:
+		k.lists = k.lists || o.Output.Kind() == history.List
+	case history.FWrite, history.FCAS:
+		k.register = true
+	case history.FAdd:
+		k.set = true
+	default:
+		if k.foreign == "" {
+			k.foreign = fmt.Sprintf("operations of the kind %q", o.F)
 		}
 	}
+}
+
+// classify says what kind of object the key names, by its operations.
+func (k *keyOperations) classify() {
 	switch {
-	case register && set:
-		key.object, key.why = foreignObject, "both writes and adds"
-	case set, lists && !register:
-		key.object = setObject
+	case k.foreign != "":
+		k.object, k.why = foreignObject, k.foreign
+	case k.register && k.set:
+		k.object, k.why = foreignObject, "both writes and adds"
+	case k.set, k.lists && !k.register:
+		k.object = setObject
 	}
 }
 
-// final says whether the operation was invoked in the phase of the final reads.
-func (t *timeline) final(o *history.Operation) bool {
-	return t.phases[history.PhaseFinals].contains(o.Start)
+// unstarted is the session of a process that has had no operation yet.
+const unstarted int32 = -2
+
+// sessionTable holds the present session of each process: none after an
+// indeterminate operation, unstarted before the first. The harness numbers
+// processes from 0 with few gaps, which makes a slice do; others go into a map.
+type sessionTable struct {
+	dense  []int32
+	sparse map[history.Process]*int32
+	limit  history.Process
+}
+
+// reset forgets all processes. operations is how many a history will have.
+func (s *sessionTable) reset(operations int) {
+	s.dense = s.dense[:0]
+	clear(s.sparse)
+	s.limit = history.Process(16*operations + 1024)
+}
+
+// of returns the place of the process's session, valid until the next call.
+func (s *sessionTable) of(p history.Process) *int32 {
+	if p >= 0 && p < s.limit {
+		for int(p) >= len(s.dense) {
+			s.dense = append(s.dense, unstarted)
+		}
+		return &s.dense[p]
+	}
+	session, found := s.sparse[p]
+	if !found {
+		if s.sparse == nil {
+			s.sparse = map[history.Process]*int32{}
+		}
+		session = new(int32)
+		*session = unstarted
+		s.sparse[p] = session
+	}
+	return session
 }
 
 // isRun says whether the history has the phases of a run of the harness. A

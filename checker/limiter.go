@@ -153,3 +153,12 @@ func (l *limiter) run(model porcupine.Model, operations []porcupine.Operation, t
 	}
 	return answer{result: result}
 }
+
+// prepared lets Porcupine decide a prepared register, as run does.
+func (l *limiter) prepared(p prepared, timeout time.Duration) answer {
+	if p.counted {
+		model, operations := countingOperations(p.operations, p.values)
+		return l.run(model, operations, timeout)
+	}
+	return l.run(plainModel(), plainOperations(p.operations), timeout)
+}

@@ -123,7 +123,7 @@ type judge struct {
 	timeline *timeline
 	limiter  *limiter
 	register register
-	scratch  []registerOperation
+	decider  decider
 }
 
 // safely is key, but a defect of the checker costs the verdict on one key only.
@@ -142,29 +142,14 @@ func (j *judge) key(ctx context.Context, key *keyOperations, share time.Duration
 	if err := r.load(j.timeline.operations, key.name, key.positions); err != nil {
 		return judgement{checked: true, why: err.Error()}
 	}
-	observations := r.reads + r.mismatches
-	for i := range r.operations {
-		if r.operations[i].kind == compareAndSet && r.operations[i].outcome == certain {
-			observations++
-		}
-	}
-	if observations == 0 {
+	if r.observations() == 0 {
 		return judgement{decided: true}
 	}
-	found := r.impossible()
-	p := r.prepare(j.scratch)
-	j.scratch = p.operations
-	proved := false
-	if p.counted {
-		forward, backward := zones(p)
-		if len(found) == 0 {
-			found = zoneConflicts(forward, backward)
-			proved = len(found) == 0 && certificate(p, forward, backward)
-		}
+	d := j.decider.decide(r)
+	if len(d.conflicts) > 0 {
+		return j.refuted(d.conflicts, share)
 	}
-	if len(found) > 0 {
-		return j.refuted(found, share)
-	}
+	p, proved := d.prepared, d.proved
 	if proved && (len(p.operations) > secondOpinion || len(j.timeline.operations) > secondOpinionTotal || ctx.Err() != nil) {
 		return judgement{decided: true, checked: true}
 	}
@@ -172,7 +157,7 @@ func (j *judge) key(ctx context.Context, key *keyOperations, share time.Duration
 	if proved && (share == 0 || share > secondOpinionTime) {
 		limit = secondOpinionTime
 	}
-	a := j.ask(p, limit)
+	a := j.limiter.prepared(p, limit)
 	switch {
 	case a.result == porcupine.Ok:
 		return judgement{decided: true, checked: true, porcupine: true}
@@ -186,15 +171,6 @@ func (j *judge) key(ctx context.Context, key *keyOperations, share time.Duration
 	return j.refuted(nil, share)
 }
 
-// ask lets Porcupine decide prepared operations.
-func (j *judge) ask(p prepared, share time.Duration) answer {
-	if p.counted {
-		model, operations := countingOperations(p.operations, p.values)
-		return j.limiter.run(model, operations, share)
-	}
-	return j.limiter.run(plainModel(), plainOperations(p.operations), share)
-}
-
 // refuted makes the smallest witness it can of the contradictions, or, without
 // any (Porcupine alone found the history illegal), of the whole key.
 func (j *judge) refuted(found []conflict, share time.Duration) judgement {
@@ -205,20 +181,10 @@ func (j *judge) refuted(found []conflict, share time.Duration) judgement {
 	}
 	s := newShrinker(j.timeline.operations, r, int64(j.limiter.memory), min(max(share, shrinkLeast), shrinkMost))
 	defer s.close()
-	var best []int32
-	if len(found) == 0 {
-		best = s.fromAll()
-	}
-	for i := 0; i < min(len(found), conflictsTried); i++ {
-		if set := s.fromConflict(found[i]); best == nil || len(set) < len(best) {
-			best = set
-		}
-	}
-	f := s.finding(best)
+	f := s.finding(s.smallest(found))
 	out.finding = &f
 	for _, c := range found {
-		switch c.class {
-		case classPhantom, classFailed, classFuture:
+		if c.impossible() {
 			out.classes[c.class]++
 		}
 	}
@@ -228,9 +194,11 @@ func (j *judge) refuted(found []conflict, share time.Duration) judgement {
 	return out
 }
 
-// impossible finds reads that no order of the writes can explain.
-func (r *register) impossible() []conflict {
-	var found []conflict
+// observations is how many operations say what they found in the register.
+func (r *register) observations() int { return r.reads + r.mismatches + r.observing }
+
+// impossible finds reads that no order of the writes can explain. It appends to found.
+func (r *register) impossible(found []conflict) []conflict {
 	for v := 1; v < len(r.values); v++ {
 		if class := r.impossibleValue(int32(v)); class != "" {
 			found = append(found, conflict{class, int32(v), int32(v), r.operations[r.values[v].first].start})
@@ -250,7 +218,7 @@ func (r *register) impossibleValue(value int32) string {
 	case v.writers == 0:
 		return classPhantom
 	// Of several writers, the first in the history is the first invoked.
-	case r.operations[v.first].end < r.operations[v.writer].start:
+	case v.ended < r.operations[v.writer].start:
 		return classFuture
 	}
 	return ""
@@ -263,18 +231,25 @@ func (r *register) impossibleFinding() finding {
 		if class == "" {
 			continue
 		}
-		f := newFinding(class, r.key)
-		f.second = r.operations[r.values[v].first].position
-		switch class {
-		case classFailed:
-			f.older = r.values[v].failed
-		case classFuture:
-			f.older = r.operations[r.values[v].writer].position
-		}
+		f := r.impossibleRead(int32(v), class)
 		f.gather()
 		return f
 	}
 	return finding{}
+}
+
+// impossibleRead names the operations that show that the value was read although it cannot have been.
+func (r *register) impossibleRead(value int32, class string) finding {
+	f := newFinding(class, r.key)
+	v := &r.values[value]
+	f.second = r.operations[v.first].position
+	switch class {
+	case classFailed:
+		f.older = v.failed
+	case classFuture:
+		f.older = r.operations[v.writer].position
+	}
+	return f
 }
 
 // summarizeLinearizable puts the judgements of all keys together.

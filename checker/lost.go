@@ -16,6 +16,7 @@ type lostCounts struct {
 	finals       int // ok final reads of those keys
 	keys         int
 	unread       int // keys with acknowledged writes and no final read
+	discarded    int // acknowledged writes that gave way to a concurrent one
 	elements     int // acknowledged elements of sets that a later read covers
 	uncovered    int // acknowledged elements that no later read covers
 	// latest is the longest time, in nanoseconds, from when an element was
@@ -30,6 +31,8 @@ func checkLostWrites(ctx context.Context, t *timeline, o Options) Result {
 	all := newTally()
 	var counts lostCounts
 	var r register
+	var finals finalReads
+	var s setHistory
 	var skipped error
 	registers, sets := false, false
 	for k := range t.keys {
@@ -45,13 +48,23 @@ func checkLostWrites(ctx context.Context, t *timeline, o Options) Result {
 				continue
 			}
 			registers = true
-			lostWrites(t, &r, all, &counts)
+			finals.lost(t, &r, &counts, func(write int32, class string) {
+				f := finals.finding(&r, write, class)
+				if all.count(class, r.key, len(f.positions)) {
+					all.best[r.key] = f
+				}
+			})
 		case setObject:
 			sets = true
-			lostElements(t, key, all, &counts)
+			s.load(t.operations, key)
+			s.count(all.classes, &counts)
+			s.lostElements(&counts, func(e *element) { s.countMissing(classLostElement, key.name, e, e.absent, all) })
 		default:
 			skipped = fmt.Errorf("key %s has %s", key.name, key.why)
 		}
+	}
+	if counts.discarded > 0 {
+		all.classes[classDiscarded] = counts.discarded
 	}
 	result.Found = all.found
 	if len(all.classes) > 0 {
@@ -124,30 +137,48 @@ func (c *lostCounts) holds(classes map[string]int) string {
 // promise.
 const classDiscarded = "discarded-concurrent"
 
-// lostWrites examines one register: an acknowledged write is lost if there
-// are ok final reads, none returns its value, and each returned value is
-// provably older. Only the last acknowledged writes count, those that no other
-// acknowledged write provably followed: the others may have been overwritten.
-func lostWrites(t *timeline, r *register, all *tally, counts *lostCounts) {
-	begin := history.Infinity
-	finals := 0
-	returned := map[int32]int32{} // value: a final read of it
-	var order []int32
+// finalReads are what the final reads of one register returned.
+type finalReads struct {
+	// order are the values, each once; by are the first final reads of each
+	// value, in the same order; returned is the place in both, or none, by value.
+	order, by []int32
+	returned  []int32
+	// count is how many final reads there are, begin when the first began.
+	count int
+	begin int64
+}
+
+// load keeps its storage from one use to the next.
+func (f *finalReads) load(t *timeline, r *register) {
+	f.order, f.by, f.count, f.begin = f.order[:0], f.by[:0], 0, history.Infinity
+	f.returned = resize(f.returned, len(r.values))
+	for v := range f.returned {
+		f.returned[v] = none
+	}
 	for i := range r.operations {
 		o := &r.operations[i]
-		if o.kind != read || !t.final(&t.operations[o.position]) {
+		if o.kind != read || !t.finals.contains(o.start) {
 			continue
 		}
-		finals++
-		begin = min(begin, o.start)
-		if _, found := returned[o.value]; !found {
-			returned[o.value] = int32(i)
-			order = append(order, o.value)
+		f.count++
+		f.begin = min(f.begin, o.start)
+		if f.returned[o.value] == none {
+			f.returned[o.value] = int32(len(f.order))
+			f.order, f.by = append(f.order, o.value), append(f.by, int32(i))
 		}
 	}
+}
+
+// lost examines one register: an acknowledged write is lost if there are ok
+// final reads, none returns its value, and each returned value is provably
+// older. Only the last acknowledged writes count, those that no other
+// acknowledged write provably followed: the others may have been overwritten.
+// It calls yield for each.
+func (f *finalReads) lost(t *timeline, r *register, counts *lostCounts, yield func(write int32, class string)) {
+	f.load(t, r)
 	acknowledged, latest := 0, never
 	for i := range r.operations {
-		if o := &r.operations[i]; o.mutates() && o.outcome == certain && o.end < begin {
+		if o := &r.operations[i]; o.mutates() && o.outcome == certain && o.end < f.begin {
 			acknowledged++
 			latest = max(latest, o.start)
 		}
@@ -155,54 +186,55 @@ func lostWrites(t *timeline, r *register, all *tally, counts *lostCounts) {
 	if acknowledged == 0 {
 		return
 	}
-	if finals == 0 {
+	if f.count == 0 {
 		counts.unread++
 		return
 	}
 	counts.acknowledged += acknowledged
-	counts.finals += finals
+	counts.finals += f.count
 	counts.keys++
 	for i := range r.operations {
 		w := &r.operations[i]
-		if !w.mutates() || w.outcome != certain || w.end >= begin {
-			continue
-		}
-		if _, found := returned[w.value]; found {
+		if !w.mutates() || w.outcome != certain || w.end >= f.begin || f.returned[w.value] != none {
 			continue
 		}
 		if at, _ := r.knownBy(w.value); at < latest {
 			continue // overwritten by a later acknowledged write
 		}
-		r.lostWrite(int32(i), order, returned, all)
+		if class := f.lostAs(r, int32(i), counts); class != "" {
+			yield(int32(i), class)
+		}
 	}
 }
 
-// lostWrite decides about one acknowledged write that no final read returned.
-func (r *register) lostWrite(i int32, order []int32, returned map[int32]int32, all *tally) {
-	w := &r.operations[i]
+// lostAs decides about one acknowledged write that no final read returned: it
+// is the class of the loss, or empty.
+func (f *finalReads) lostAs(r *register, i int32, counts *lostCounts) string {
 	vanished := true
-	for _, u := range order {
+	for _, u := range f.order {
 		at, _ := r.knownBy(u)
-		if at >= w.start {
+		if at >= r.operations[i].start {
 			if r.concurrent(i, u) {
-				all.classes[classDiscarded]++
+				counts.discarded++
 			}
-			return
+			return ""
 		}
 		vanished = vanished && u == initial
 	}
-	class := classSequential
 	if vanished {
-		class = classVanished
+		return classVanished
 	}
-	f := newFinding(class, r.key)
-	f.newer = w.position
-	f.older, f.shown = r.provenance(order[0])
-	f.second = r.operations[returned[order[0]]].position
-	f.gather()
-	if all.count(class, r.key, len(f.positions)) {
-		all.best[r.key] = f
-	}
+	return classSequential
+}
+
+// finding puts a lost write together.
+func (f *finalReads) finding(r *register, write int32, class string) finding {
+	out := newFinding(class, r.key)
+	out.newer = r.operations[write].position
+	out.older, out.shown = r.provenance(f.order[0])
+	out.second = r.operations[f.by[0]].position
+	out.gather()
+	return out
 }
 
 // concurrent says whether the value's write is neither provably before nor provably after the write i.

@@ -25,68 +25,83 @@ type prepared struct {
 	values     int
 }
 
-// prepare appends to scratch[:0].
-func (r *register) prepare(scratch []registerOperation) prepared {
-	p := prepared{operations: scratch[:0], values: len(r.values)}
-	if r.mismatches > 0 {
-		p.operations = append(p.operations, r.operations...)
-		return p
+// prepare prepares the register in the decider's storage.
+func (d *decider) prepare(r *register) prepared {
+	d.operations = d.operations[:0]
+	p := prepared{values: len(r.values)}
+	switch {
+	case r.mismatches > 0:
+		d.operations = append(d.operations, r.operations...)
+	case !r.unambiguous():
+		d.dropUnobserved(r)
+	default:
+		p.counted = true
+		d.tighten(r)
 	}
-	if !r.unambiguous() {
-		observed := make([]bool, len(r.values))
-		for i := range r.operations {
-			if o := &r.operations[i]; o.kind == compareAndSet {
-				observed[o.expected] = true
-			} else if o.kind == read {
-				observed[o.value] = true
-			}
-		}
-		for i := range r.operations {
-			if o := r.operations[i]; o.kind == read || o.outcome == certain || observed[o.value] {
-				p.operations = append(p.operations, o)
-			}
-		}
-		return p
-	}
-	p.counted = true
-	happened, end := r.happened()
-	for i := range r.operations {
-		o := r.operations[i]
-		if o.mutates() {
-			if o.outcome == possible && !happened[o.value] {
-				continue
-			}
-			o.outcome = certain
-			o.end = min(o.end, max(end[o.value], o.start))
-		}
-		if seen := o.observes(); seen > initial {
-			if w := r.values[seen].writer; w != none && r.operations[w].start <= o.end {
-				o.start = max(o.start, r.operations[w].start)
-			}
-		}
-		p.operations = append(p.operations, o)
-	}
+	p.operations = d.operations
 	return p
+}
+
+// dropUnobserved leaves out the possible writes of values that nobody observed.
+func (d *decider) dropUnobserved(r *register) {
+	d.flags = resize(d.flags, len(r.values))
+	observed := d.flags
+	clear(observed)
+	for i := range r.operations {
+		if o := &r.operations[i]; o.kind == compareAndSet {
+			observed[o.expected] = true
+		} else if o.kind == read {
+			observed[o.value] = true
+		}
+	}
+	for i := range r.operations {
+		if o := &r.operations[i]; o.kind == read || o.outcome == certain || observed[o.value] {
+			d.operations = append(d.operations, *o)
+		}
+	}
+}
+
+// tighten leaves out what did not happen as far as anybody saw, and narrows the time of the rest.
+func (d *decider) tighten(r *register) {
+	happened, end := d.happened(r)
+	for i := range r.operations {
+		o := &r.operations[i]
+		if o.mutates() && o.outcome == possible && !happened[o.value] {
+			continue
+		}
+		d.operations = append(d.operations, *o)
+		x := &d.operations[len(d.operations)-1]
+		if o.mutates() {
+			x.outcome = certain
+			x.end = min(x.end, max(end[o.value], o.start))
+		}
+		if seen := x.observes(); seen > initial {
+			if w := r.values[seen].writer; w != none && r.operations[w].start <= x.end {
+				x.start = max(x.start, r.operations[w].start)
+			}
+		}
+	}
 }
 
 // happened finds the values that were certainly written because they were
 // observed, through chains of compare-and-sets too, and for each the time by
 // which it must have been written.
-func (r *register) happened() (happened []bool, end []int64) {
-	happened = make([]bool, len(r.values))
-	end = make([]int64, len(r.values))
-	var stack []int32
+func (d *decider) happened(r *register) (happened []bool, end []int64) {
+	d.flags, d.ends, d.stack = resize(d.flags, len(r.values)), resize(d.ends, len(r.values)), d.stack[:0]
+	happened, end = d.flags, d.ends
 	for v := range r.values {
-		end[v] = history.Infinity
-		if f := r.values[v].first; f != none {
+		f := r.values[v].first
+		happened[v], end[v] = f != none, history.Infinity
+		if f != none {
 			end[v] = r.operations[f].end
-			happened[v] = true
-			stack = append(stack, int32(v))
+			if r.conditional > 0 {
+				d.stack = append(d.stack, int32(v))
+			}
 		}
 	}
-	for len(stack) > 0 {
-		v := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
+	for len(d.stack) > 0 {
+		v := d.stack[len(d.stack)-1]
+		d.stack = d.stack[:len(d.stack)-1]
 		w := r.values[v].writer
 		if w == none || r.operations[w].kind != compareAndSet || r.operations[w].outcome != possible {
 			continue
@@ -95,7 +110,7 @@ func (r *register) happened() (happened []bool, end []int64) {
 		if earlier := end[v] < end[expected]; earlier || !happened[expected] {
 			end[expected] = min(end[expected], end[v])
 			happened[expected] = true
-			stack = append(stack, expected)
+			d.stack = append(d.stack, expected)
 		}
 	}
 	return happened, end

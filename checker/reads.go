@@ -1,7 +1,7 @@
 package checker
 
 import (
-	"sort"
+	"math"
 
 	"github.com/refute-lab/refute/harness/history"
 )
@@ -21,6 +21,8 @@ type writeIndex struct {
 	starts []int64
 	// best[i] is the operation that ended first of those from i on.
 	best []int32
+	// newer is, for each value, the write that shows first that it is overwritten, or none.
+	newer []int32
 }
 
 func (x *writeIndex) load(r *register) {
@@ -40,27 +42,37 @@ func (x *writeIndex) load(r *register) {
 
 // after returns the write invoked after the time that ended first, or none.
 func (x *writeIndex) after(time int64) int32 {
-	i := sort.Search(len(x.starts), func(i int) bool { return x.starts[i] > time })
-	if i == len(x.best) {
+	low, high := 0, len(x.starts)
+	for low < high {
+		if middle := int(uint(low+high) / 2); x.starts[middle] <= time {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	if low == len(x.best) {
 		return none
 	}
-	return x.best[i]
+	return x.best[low]
 }
 
 // staleReads calls yield for each read r of a value u for which there is an
 // acknowledged write w with u provably older than w and w ended before r began.
 func (r *register) staleReads(x *writeIndex, yield func(newer, read int32)) {
 	x.load(r)
+	x.newer = resize(x.newer, len(r.values))
+	for v := range r.values {
+		x.newer[v] = none
+		if at, _ := r.knownBy(int32(v)); at != history.Infinity && r.values[v].observers > 0 {
+			x.newer[v] = x.after(at)
+		}
+	}
 	for i := range r.operations {
 		o := &r.operations[i]
 		if o.kind != read {
 			continue
 		}
-		at, _ := r.knownBy(o.value)
-		if at == history.Infinity {
-			continue
-		}
-		if w := x.after(at); w != none && r.operations[w].end < o.start {
+		if w := x.newer[o.value]; w != none && r.operations[w].end < o.start {
 			yield(w, int32(i))
 		}
 	}
@@ -102,26 +114,32 @@ type sessionState struct {
 	last int32
 }
 
-type seenValue struct{ session, value int32 }
-
 // sessionReads walks the operations of a key session by session. Its states
 // are cleared from one key to the next by the number of the key only.
 type sessionReads struct {
 	states []sessionState
 	key    int32
 	// seen maps a value that a session has read to the first such read.
-	seen map[seenValue]int32
+	seen numbering
 }
-
-func newSessionReads() *sessionReads { return &sessionReads{seen: map[seenValue]int32{}} }
 
 // begin starts with a new key.
 func (s *sessionReads) begin(t *timeline) {
+	if s.key == math.MaxInt32 {
+		s.key = 0
+		clear(s.states)
+	}
 	s.key++
 	if len(s.states) < int(t.sessions) {
 		s.states = make([]sessionState, t.sessions)
 	}
-	clear(s.seen)
+	s.seen.clear()
+}
+
+// see notes that the session read the value, and returns its first read of it
+// where that is another one.
+func (s *sessionReads) see(session, value, read int32) (earlier int32, seen bool) {
+	return s.seen.number(int64(session)<<32|int64(value), read)
 }
 
 // state is what the operation's session has done so far, or nil if the
@@ -175,19 +193,18 @@ func (s *sessionReads) backward(t *timeline, r *register, yield func(first, betw
 		if o.kind != read || st == nil {
 			continue
 		}
-		id := seenValue{t.session[o.position], o.value}
-		earlier, seen := s.seen[id]
+		// A value that was read last has been seen, and did not return.
+		earlier, seen := none, false
+		if st.last == none || r.operations[st.last].value != o.value {
+			earlier, seen = s.see(t.session[o.position], o.value, int32(i))
+		}
 		at, _ := r.knownBy(o.value)
-		unique := r.readOnce(o.value)
 		switch {
 		case st.newest != none && at < st.since && r.operations[st.newest].end < o.start:
 			yield(st.newest, none, int32(i))
-		case seen && unique && r.operations[st.last].value != o.value &&
+		case seen && r.readOnce(o.value) &&
 			r.operations[earlier].end < r.operations[st.last].start && r.operations[st.last].end < o.start:
 			yield(earlier, st.last, int32(i))
-		}
-		if !seen {
-			s.seen[id] = int32(i)
 		}
 		if o.value != initial && at != history.Infinity {
 			if since := r.operations[r.values[o.value].writer].start; st.newest == none || since > st.since {
@@ -208,13 +225,17 @@ func (r *register) readOnce(value int32) bool {
 	return at != history.Infinity
 }
 
+// backwardClass is the class of what backward yields.
+func backwardClass(between int32) string {
+	if between == none {
+		return classInversion
+	}
+	return classReturned
+}
+
 // backwardFinding puts a non-monotonic read together.
 func (r *register) backwardFinding(first, between, second int32) finding {
-	class := classInversion
-	if between != none {
-		class = classReturned
-	}
-	f := newFinding(class, r.key)
+	f := newFinding(backwardClass(between), r.key)
 	f.older, f.shown = r.provenance(r.operations[second].value)
 	f.first, f.second = r.operations[first].position, r.operations[second].position
 	newer := first

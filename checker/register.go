@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/refute-lab/refute/harness/history"
 )
@@ -72,9 +71,19 @@ type valueFacts struct {
 	failed int32
 	// observers counts the operations that certainly found it.
 	observers int32
-	// first is the observer that ended first, latest the one that began last; or none.
+	// first is the observer that ended first, latest the one that began last;
+	// or none. ended and began are those times.
 	first, latest int32
+	ended, began  int64
+	// known and by are what knownBy returns; by is unasked until it is asked.
+	by    int32
+	known int64
 }
+
+const unasked int32 = -2
+
+// unseen is what is known of a value before any operation.
+var unseen = valueFacts{writer: none, failed: none, first: none, latest: none, ended: history.Infinity, began: never, by: unasked}
 
 // register is what matters of one key's history. Left out are failed
 // operations (except mismatches) and reads without result.
@@ -86,8 +95,11 @@ type register struct {
 	mismatches int
 	// reads and writes count certain reads and mutations that may have taken effect.
 	reads, writes int
+	// repeated counts the values with several writers, conditional the
+	// compare-and-sets that may have taken effect, and observing those of them that certainly did.
+	repeated, conditional, observing int
 
-	numbers map[int64]int32
+	numbers numbering
 	others  map[string]int32
 }
 
@@ -95,79 +107,183 @@ type register struct {
 // storage from one use to the next. It fails on operations whose arguments
 // make no sense for a register.
 func (r *register) load(operations []history.Operation, key string, positions []int32) error {
+	r.begin(key)
+	for _, p := range positions {
+		e := essenceOf(&operations[p])
+		if err := r.take(&e, operations, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loadEssences is load where the operations' essences are at hand, at their positions.
+func (r *register) loadEssences(essences []essence, operations []history.Operation, key string, positions []int32) error {
+	r.begin(key)
+	for _, p := range positions {
+		if err := r.take(&essences[p], operations, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin empties the register.
+func (r *register) begin(key string) {
 	r.key = key
 	r.operations = r.operations[:0]
-	r.values = append(r.values[:0], valueFacts{writer: none, failed: none, first: none, latest: none})
+	r.values = append(r.values[:0], unseen)
 	r.mismatches, r.reads, r.writes = 0, 0, 0
-	if r.numbers == nil {
-		r.numbers = map[int64]int32{}
-	}
-	clear(r.numbers)
+	r.repeated, r.conditional, r.observing = 0, 0, 0
+	r.numbers.clear()
 	clear(r.others)
-	for _, p := range positions {
-		o := &operations[p]
-		x := registerOperation{start: o.Start, end: o.End, position: p, value: none, expected: none}
-		if o.Type != history.Ok {
-			x.outcome, x.end = possible, history.Infinity
+}
+
+// essence is what an operation says of its register, where that is an integer
+// or nothing. Looking at operations in the order of the history and then at
+// their essences key by key is faster than looking at the operations key by key.
+type essence struct {
+	start, end int64
+	value      int64
+	says       says
+}
+
+type says uint8
+
+const (
+	saysNothing     says = iota // it failed without a trace, or has no result
+	saysRead                    // the register held the value
+	saysReadInitial             // the register held nothing
+	saysWritten                 // the value was written
+	saysPerhaps                 // the value may have been written, at any time after the start
+	saysFailed                  // the value was certainly not written
+	saysMore                    // something else: see takeWhole
+)
+
+// essenceOf looks at an operation of what is taken for a register.
+func essenceOf(o *history.Operation) essence {
+	e := essence{start: o.Start, end: o.End, says: saysMore}
+	switch o.F {
+	case history.FRead:
+		switch {
+		case o.Type != history.Ok || o.Output.Kind() == history.Absent:
+			e.says = saysNothing
+		case o.Output.Kind() == history.Nil:
+			e.says = saysReadInitial
+		case o.Output.Kind() == history.Int:
+			e.value, _ = o.Output.Int()
+			e.says = saysRead
 		}
-		switch o.F {
-		case history.FRead:
-			if o.Type != history.Ok || o.Output.Kind() == history.Absent {
-				continue
-			}
-			x.value = r.number(o.Output)
-		case history.FWrite:
-			if o.Input.Kind() == history.Absent {
-				return fmt.Errorf("operation %d writes no value", o.Index)
-			}
-			x.kind, x.value = write, r.number(o.Input)
-		case history.FCAS:
-			expected, value, err := casArguments(o.Input)
-			if err != nil {
-				return fmt.Errorf("operation %d: %w", o.Index, err)
-			}
-			x.kind, x.expected, x.value = compareAndSet, r.number(expected), r.number(value)
+	case history.FWrite:
+		n, ok := o.Input.Int()
+		if !ok {
+			break
+		}
+		e.value = n
+		switch o.Type {
+		case history.Ok:
+			e.says = saysWritten
+		case history.Fail:
+			e.says = saysFailed
 		default:
-			return fmt.Errorf("operation %d is of the kind %q, which no register has", o.Index, o.F)
+			e.says, e.end = saysPerhaps, history.Infinity
 		}
-		if o.Type == history.Fail {
-			r.values[x.value].failed = p
-			if x.kind != compareAndSet || o.Error != MismatchError {
-				continue
-			}
-			x.outcome, x.value, x.end = mismatch, none, o.End
-		}
-		r.add(x)
 	}
+	return e
+}
+
+// take takes the operation at the position into account.
+func (r *register) take(e *essence, operations []history.Operation, p int32) error {
+	switch e.says {
+	case saysNothing:
+	case saysRead:
+		r.add(registerOperation{start: e.start, end: e.end, position: p, value: r.integer(e.value), expected: none})
+	case saysReadInitial:
+		r.add(registerOperation{start: e.start, end: e.end, position: p, value: initial, expected: none})
+	case saysWritten:
+		r.add(registerOperation{start: e.start, end: e.end, position: p, value: r.integer(e.value), expected: none, kind: write})
+	case saysPerhaps:
+		r.add(registerOperation{start: e.start, end: e.end, position: p, value: r.integer(e.value), expected: none, kind: write, outcome: possible})
+	case saysFailed:
+		r.values[r.integer(e.value)].failed = p
+	default:
+		return r.takeWhole(&operations[p], p)
+	}
+	return nil
+}
+
+// takeWhole takes an operation into account that has more to say than fits an essence.
+func (r *register) takeWhole(o *history.Operation, p int32) error {
+	x := registerOperation{start: o.Start, end: o.End, position: p, value: none, expected: none}
+	if o.Type != history.Ok {
+		x.outcome, x.end = possible, history.Infinity
+	}
+	switch o.F {
+	case history.FRead:
+		x.value = r.number(o.Output)
+	case history.FWrite:
+		if o.Input.Kind() == history.Absent {
+			return fmt.Errorf("operation %d writes no value", o.Index)
+		}
+		x.kind, x.value = write, r.number(o.Input)
+	case history.FCAS:
+		expected, value, err := casArguments(o.Input)
+		if err != nil {
+			return fmt.Errorf("operation %d: %w", o.Index, err)
+		}
+		x.kind, x.expected, x.value = compareAndSet, r.number(expected), r.number(value)
+	default:
+		return fmt.Errorf("operation %d is of the kind %q, which no register has", o.Index, o.F)
+	}
+	if o.Type == history.Fail {
+		r.values[x.value].failed = p
+		if x.kind != compareAndSet || o.Error != MismatchError {
+			return nil
+		}
+		x.outcome, x.value, x.end = mismatch, none, o.End
+	}
+	r.add(x)
 	return nil
 }
 
 func (r *register) add(x registerOperation) {
 	i := int32(len(r.operations))
 	r.operations = append(r.operations, x)
-	if x.outcome == mismatch {
+	switch {
+	case x.kind == read:
+		r.reads++
+		r.values[x.value].observe(i, &x)
+		return
+	case x.outcome == mismatch:
 		r.mismatches++
 		return
 	}
-	if x.mutates() {
-		v := &r.values[x.value]
-		if v.writers == 0 {
-			v.writer = i
-		}
-		v.writers++
-		r.writes++
-	} else {
-		r.reads++
+	r.writes++
+	v := &r.values[x.value]
+	if v.writers == 0 {
+		v.writer = i
 	}
-	if seen := x.observes(); seen != none {
-		v := &r.values[seen]
-		v.observers++
-		if v.first == none || x.end < r.operations[v.first].end {
-			v.first = i
+	v.writers++
+	if v.writers == 2 {
+		r.repeated++
+	}
+	if x.kind == compareAndSet {
+		r.conditional++
+		if x.outcome == certain {
+			r.observing++
+			r.values[x.expected].observe(i, &x)
 		}
-		if v.latest == none || x.start > r.operations[v.latest].start {
-			v.latest = i
-		}
+	}
+}
+
+// observe notes that the operation i found the value.
+func (v *valueFacts) observe(i int32, x *registerOperation) {
+	v.observers++
+	if v.first == none || x.end < v.ended {
+		v.first, v.ended = i, x.end
+	}
+	if v.latest == none || x.start > v.began {
+		v.latest, v.began = i, x.start
 	}
 }
 
@@ -177,12 +293,7 @@ func (r *register) number(v history.Value) int32 {
 		return initial
 	}
 	if n, ok := v.Int(); ok {
-		id, found := r.numbers[n]
-		if !found {
-			id = r.fresh()
-			r.numbers[n] = id
-		}
-		return id
+		return r.integer(n)
 	}
 	text := showValue(v)
 	id, found := r.others[text]
@@ -196,18 +307,29 @@ func (r *register) number(v history.Value) int32 {
 	return id
 }
 
+// integer returns the number of the value n.
+func (r *register) integer(n int64) int32 {
+	id, found := r.numbers.number(n, int32(len(r.values)))
+	if !found {
+		r.fresh()
+	}
+	return id
+}
+
 func (r *register) fresh() int32 {
-	r.values = append(r.values, valueFacts{writer: none, failed: none, first: none, latest: none})
+	r.values = append(r.values, unseen)
 	return int32(len(r.values) - 1)
+}
+
+// plain says whether there are only reads and writes, unambiguous ones.
+func (r *register) plain() bool {
+	return r.unambiguous() && r.conditional == 0 && r.mismatches == 0
 }
 
 // unambiguous says whether every observation tells which write it saw: no
 // value was (perhaps) written twice and nothing wrote "not found".
 func (r *register) unambiguous() bool {
-	if r.values[initial].writers > 0 {
-		return false
-	}
-	return !slices.ContainsFunc(r.values, func(v valueFacts) bool { return v.writers > 1 })
+	return r.values[initial].writers == 0 && r.repeated == 0
 }
 
 // knownBy returns a time by which the value had certainly been written:
@@ -216,6 +338,15 @@ func (r *register) unambiguous() bool {
 // value has no writer, several writers, or was read before it was written.
 // by is the operation that shows it, or none.
 func (r *register) knownBy(value int32) (at int64, by int32) {
+	v := &r.values[value]
+	if v.by == unasked {
+		v.known, v.by = r.whenKnown(value)
+	}
+	return v.known, v.by
+}
+
+// whenKnown finds what knownBy returns, once everything is loaded.
+func (r *register) whenKnown(value int32) (at int64, by int32) {
 	v := &r.values[value]
 	if value == initial {
 		if v.writers > 0 {
@@ -228,8 +359,8 @@ func (r *register) knownBy(value int32) (at int64, by int32) {
 	}
 	w := &r.operations[v.writer]
 	at, by = w.end, v.writer
-	if v.first != none && r.operations[v.first].end < at {
-		at, by = r.operations[v.first].end, v.first
+	if v.first != none && v.ended < at {
+		at, by = v.ended, v.first
 	}
 	if at < w.start {
 		return history.Infinity, none

@@ -14,7 +14,7 @@ type readChecker struct {
 	// many reads could have violated the claim.
 	register func(t *timeline, r *register, all *tally) int
 	// set does the same for a set.
-	set func(t *timeline, key *keyOperations, all *tally) int
+	set func(t *timeline, s *setHistory, key *keyOperations, all *tally) int
 	// violations says in one sentence what the violations found are; eligible what was examined.
 	violations, eligible string
 	// missing says what the history would need for the check to have something to examine.
@@ -33,7 +33,9 @@ func staleReadsChecker() readChecker {
 			})
 			return x.eligible(r)
 		},
-		set:        staleSets,
+		set: func(_ *timeline, s *setHistory, key *keyOperations, all *tally) int {
+			return s.stale(func(e *element, absent int32) { s.countMissing(classMissing, key.name, e, absent, all) })
+		},
 		violations: "returned a state certainly older than an acknowledged write that had ended before the read began",
 		eligible:   "that followed an acknowledged write",
 		missing:    "no read began after an acknowledged write of its key",
@@ -56,7 +58,7 @@ func (x *writeIndex) eligible(r *register) int {
 }
 
 func readYourWritesChecker() readChecker {
-	s := newSessionReads()
+	var s sessionReads
 	return readChecker{
 		claim: ReadYourWrites, checker: "read-your-writes",
 		register: func(t *timeline, r *register, all *tally) int {
@@ -67,7 +69,9 @@ func readYourWritesChecker() readChecker {
 			})
 			return s.eligibleOwn(t, r)
 		},
-		set:        ownElements,
+		set: func(t *timeline, s *setHistory, key *keyOperations, all *tally) int {
+			return s.own(t, key, func(x expectation, absent int32) { s.countExpected(classOwnWrite, key.name, x, absent, all) })
+		},
 		violations: "missed the reading process's own acknowledged write",
 		eligible:   "of a key that the same process had written",
 		missing:    "no process read a key after an acknowledged write of its own to it",
@@ -93,7 +97,7 @@ func (s *sessionReads) eligibleOwn(t *timeline, r *register) int {
 }
 
 func monotonicReadsChecker() readChecker {
-	s := newSessionReads()
+	var s sessionReads
 	return readChecker{
 		claim: MonotonicReads, checker: "monotonic-reads",
 		register: func(t *timeline, r *register, all *tally) int {
@@ -105,7 +109,9 @@ func monotonicReadsChecker() readChecker {
 			})
 			return s.eligibleRepeated(t, r)
 		},
-		set:        shrinkingSets,
+		set: func(t *timeline, s *setHistory, key *keyOperations, all *tally) int {
+			return s.shrinking(t, key, func(x expectation, absent int32) { s.countExpected(classInversion, key.name, x, absent, all) })
+		},
 		violations: "went back to an older state than the same process had read before",
 		eligible:   "of a key that the same process had read before",
 		missing:    "no process read a key twice",
@@ -134,6 +140,7 @@ func (c readChecker) run(ctx context.Context, t *timeline, o Options) Result {
 	result := Result{Claim: c.claim, Checker: c.checker}
 	all := newTally()
 	var r register
+	var s setHistory
 	eligible, keys := 0, 0
 	var skipped error
 	for k := range t.keys {
@@ -151,7 +158,8 @@ func (c readChecker) run(ctx context.Context, t *timeline, o Options) Result {
 			}
 			n = c.register(t, &r, all)
 		case setObject:
-			n = c.set(t, key, all)
+			s.load(t.operations, key)
+			n = c.set(t, &s, key, all)
 		default:
 			skipped = fmt.Errorf("key %s has %s", key.name, key.why)
 			continue

@@ -42,13 +42,21 @@ type setHistory struct {
 	operations []history.Operation
 	elements   []element
 	reads      []int32
-	index      map[int64]int32
+	numbers    numbering
+
+	// The rest is storage: of absences, of the walks through the reads (which
+	// read showed each element last), and of sessions.
+	remaining, seen []int32
+	sorted          []int32
+	expected        [][]expectation
 }
 
-// newSetHistory gathers the timelines. Its time is linear in the length of
-// all lists that were read.
-func newSetHistory(operations []history.Operation, key *keyOperations) *setHistory {
-	s := &setHistory{operations: operations, index: map[int64]int32{}}
+// load gathers the timelines. Its time is linear in the length of all lists
+// that were read. It keeps its storage from one use to the next.
+func (s *setHistory) load(operations []history.Operation, key *keyOperations) {
+	s.operations = operations
+	s.elements, s.reads = s.elements[:0], s.reads[:0]
+	s.numbers.clear()
 	for _, p := range key.positions {
 		o := &operations[p]
 		if o.F == history.FRead {
@@ -82,14 +90,11 @@ func newSetHistory(operations []history.Operation, key *keyOperations) *setHisto
 		s.see(p)
 	}
 	s.absences()
-	return s
 }
 
 func (s *setHistory) element(value int64) *element {
-	i, found := s.index[value]
+	i, found := s.numbers.number(value, int32(len(s.elements)))
 	if !found {
-		i = int32(len(s.elements))
-		s.index[value] = i
 		s.elements = append(s.elements, element{
 			value: value, failedOnly: true, add: none, added: history.Infinity, known: history.Infinity, by: none, present: none, absent: none,
 		})
@@ -116,18 +121,15 @@ func (s *setHistory) see(p int32) {
 // absences finds for each element the last read without it. From the last
 // read backwards, an element is looked for only until one lacks it.
 func (s *setHistory) absences() {
-	remaining := make([]int32, len(s.elements))
+	s.remaining = resize(s.remaining, len(s.elements))
+	remaining, seen := s.remaining, s.nothingSeen()
 	for i := range remaining {
 		remaining[i] = int32(i)
-	}
-	seen := make([]int32, len(s.elements))
-	for i := range seen {
-		seen[i] = none
 	}
 	for k := len(s.reads) - 1; k >= 0 && len(remaining) > 0; k-- {
 		p := s.reads[k]
 		for _, value := range s.operations[p].Output.List() {
-			seen[s.index[value]] = p
+			seen[s.numbers.get(value)] = p
 		}
 		kept := remaining[:0]
 		for _, i := range remaining {
@@ -139,6 +141,15 @@ func (s *setHistory) absences() {
 		}
 		remaining = kept
 	}
+}
+
+// nothingSeen has a place for the last read seen of each element, all none.
+func (s *setHistory) nothingSeen() []int32 {
+	s.seen = resize(s.seen, len(s.elements))
+	for i := range s.seen {
+		s.seen[i] = none
+	}
+	return s.seen
 }
 
 // absentAfter says whether the last read without the element began after it was known.
@@ -158,17 +169,37 @@ func (s *setHistory) lost(e *element) bool {
 	return s.absentAfter(e) && (e.present == none || s.operations[e.present].Start < s.operations[e.absent].Start)
 }
 
-func lostElements(t *timeline, key *keyOperations, all *tally, counts *lostCounts) {
-	s := newSetHistory(t.operations, key)
-	last := never
-	for _, p := range s.reads {
-		last = max(last, t.operations[p].Start)
+// lastRead is when the last read began, or never.
+func (s *setHistory) lastRead() int64 {
+	if len(s.reads) == 0 {
+		return never
 	}
+	return s.operations[s.reads[len(s.reads)-1]].Start
+}
+
+// lostElements calls yield for each lost element, and counts those that could be lost.
+func (s *setHistory) lostElements(counts *lostCounts, yield func(e *element)) {
+	last := s.lastRead()
+	for i := range s.elements {
+		e := &s.elements[i]
+		if e.acknowledged && e.known < last {
+			counts.elements++
+		} else if e.acknowledged {
+			counts.uncovered++
+		}
+		if s.lost(e) {
+			yield(e)
+		}
+	}
+}
+
+// count counts the elements by class, and how late they were.
+func (s *setHistory) count(classes map[string]int, counts *lostCounts) {
 	for i := range s.elements {
 		e := &s.elements[i]
 		note := func(class string, is bool) {
 			if is {
-				all.classes[class]++
+				classes[class]++
 			}
 		}
 		note(classAttempted, e.attempted)
@@ -179,21 +210,7 @@ func lostElements(t *timeline, key *keyOperations, all *tally, counts *lostCount
 		note(classNeverRead, e.acknowledged && e.present == none && !s.lost(e))
 		note(classStaleElement, s.absentAfter(e) && !s.lost(e))
 		if s.absentAfter(e) && !s.lost(e) {
-			counts.latest = max(counts.latest, t.operations[e.absent].Start-e.known)
-		}
-		if e.acknowledged {
-			if e.known < last {
-				counts.elements++
-			} else {
-				counts.uncovered++
-			}
-		}
-		if s.lost(e) {
-			f := s.missing(classLostElement, key.name, e, e.absent)
-			if all.count(classLostElement, key.name, len(f.positions)) {
-				f.confirmed = s.confirm(e, f.positions)
-				all.best[key.name] = f
-			}
+			counts.latest = max(counts.latest, s.operations[e.absent].Start-e.known)
 		}
 	}
 }
@@ -230,36 +247,45 @@ func elementOperations(operations []history.Operation, positions []int32, value 
 	return out
 }
 
-// staleSets counts the reads that lack an element that was known before they began.
-func staleSets(t *timeline, key *keyOperations, all *tally) int {
-	s := newSetHistory(t.operations, key)
+// stale calls yield for each read that lacks an element which was known before
+// it began, once for each read. It returns how many reads had something to show.
+func (s *setHistory) stale(yield func(e *element, absent int32)) (eligible int) {
 	byKnown := s.trustedByKnown()
-	eligible := 0
-	in := make([]int32, len(s.elements))
+	in := s.nothingSeen()
 	for _, p := range s.reads {
-		o := &t.operations[p]
+		o := &s.operations[p]
 		for _, value := range o.Output.List() {
-			in[s.index[value]] = p + 1
+			in[s.numbers.get(value)] = p
 		}
-		counted := false
+		if len(byKnown) > 0 && s.elements[byKnown[0]].known < o.Start {
+			eligible++
+		}
 		for _, i := range byKnown {
 			e := &s.elements[i]
 			if e.known >= o.Start {
 				break
 			}
-			if !counted {
-				counted = true
-				eligible++
-			}
-			if in[i] != p+1 {
-				s.countMissing(classMissing, key.name, e, p, all)
-				break // one violation for each read
+			if in[i] != p {
+				yield(e, p)
+				break
 			}
 		}
 	}
 	return eligible
 }
 
+func (s *setHistory) trustedByKnown() []int32 {
+	s.sorted = s.sorted[:0]
+	for i := range s.elements {
+		if e := &s.elements[i]; e.trusted() && e.known != history.Infinity {
+			s.sorted = append(s.sorted, int32(i))
+		}
+	}
+	slices.SortFunc(s.sorted, func(a, b int32) int { return cmp.Compare(s.elements[a].known, s.elements[b].known) })
+	return s.sorted
+}
+
+// countMissing counts that the element is missing from the read.
 func (s *setHistory) countMissing(class, key string, e *element, p int32, all *tally) {
 	f := s.missing(class, key, e, p)
 	if all.count(class, key, len(f.positions)) {
@@ -268,41 +294,28 @@ func (s *setHistory) countMissing(class, key string, e *element, p int32, all *t
 	}
 }
 
-func (s *setHistory) trustedByKnown() []int32 {
-	var order []int32
-	for i := range s.elements {
-		if e := &s.elements[i]; e.trusted() && e.known != history.Infinity {
-			order = append(order, int32(i))
-		}
-	}
-	slices.SortFunc(order, func(a, b int32) int { return cmp.Compare(s.elements[a].known, s.elements[b].known) })
-	return order
-}
-
 // expectation is an element that a process must find in the set, and the operation from which it knows.
 type expectation struct{ element, since int32 }
 
-// ownElements counts the reads by a process that lack an element which the
+// own calls yield for each read by a process that lacks an element which the
 // process had added itself, with an acknowledgement.
-func ownElements(t *timeline, key *keyOperations, all *tally) int {
-	s := newSetHistory(t.operations, key)
-	return s.sessions(t, key, classOwnWrite, all, func(own []expectation, o *history.Operation, p int32) []expectation {
+func (s *setHistory) own(t *timeline, key *keyOperations, yield func(x expectation, absent int32)) (eligible int) {
+	return s.walk(t, key, yield, func(own []expectation, o *history.Operation, p int32) []expectation {
 		if value, ok := o.Input.Int(); ok && o.F == history.FAdd {
-			own = append(own, expectation{s.index[value], p})
+			own = append(own, expectation{s.numbers.get(value), p})
 		}
 		return own
 	})
 }
 
-// shrinkingSets counts the reads by a process that lack an element which the
-// process's read before showed.
-func shrinkingSets(t *timeline, key *keyOperations, all *tally) int {
-	s := newSetHistory(t.operations, key)
-	return s.sessions(t, key, classInversion, all, func(seen []expectation, o *history.Operation, p int32) []expectation {
+// shrinking calls yield for each read by a process that lacks an element which
+// the process's read before showed.
+func (s *setHistory) shrinking(t *timeline, key *keyOperations, yield func(x expectation, absent int32)) (eligible int) {
+	return s.walk(t, key, yield, func(seen []expectation, o *history.Operation, p int32) []expectation {
 		if o.F == history.FRead {
 			seen = seen[:0]
 			for _, value := range o.Output.List() {
-				if i := s.index[value]; s.elements[i].trusted() {
+				if i := s.numbers.get(value); s.elements[i].trusted() {
 					seen = append(seen, expectation{i, p})
 				}
 			}
@@ -311,41 +324,44 @@ func shrinkingSets(t *timeline, key *keyOperations, all *tally) int {
 	})
 }
 
-// sessions walks the set process by process and counts the reads that lack an
-// element which their process must find. learn returns the expectations after
-// an ok operation, given those before. The result is how many reads had
-// something to find.
-func (s *setHistory) sessions(t *timeline, key *keyOperations, class string, all *tally,
+// walk goes through the set process by process and calls yield for the reads
+// that lack an element which their process must find, once for each read.
+// learn returns the expectations after an ok operation, given those before.
+// The result is how many reads had something to find.
+func (s *setHistory) walk(t *timeline, key *keyOperations, yield func(x expectation, absent int32),
 	learn func(old []expectation, o *history.Operation, p int32) []expectation,
-) int {
-	sessions := map[int32][]expectation{}
-	in := make([]int32, len(s.elements))
-	eligible := 0
+) (eligible int) {
+	s.expected = resize(s.expected, int(t.sessions))
+	for i := range s.expected {
+		s.expected[i] = s.expected[i][:0]
+	}
+	in := s.nothingSeen()
 	for _, p := range key.positions {
 		o := &t.operations[p]
 		session := t.session[p]
 		if session == none || o.Type != history.Ok {
 			continue
 		}
-		expected := sessions[session]
+		expected := s.expected[session]
 		if o.F == history.FRead && len(expected) > 0 {
 			eligible++
 			for _, value := range o.Output.List() {
-				in[s.index[value]] = p + 1
+				in[s.numbers.get(value)] = p
 			}
 			for _, x := range expected {
-				if in[x.element] != p+1 && t.operations[x.since].End < o.Start {
-					s.countExpected(class, key.name, x, p, all)
-					break // one violation for each read
+				if in[x.element] != p && t.operations[x.since].End < o.Start {
+					yield(x, p)
+					break
 				}
 			}
 		}
-		sessions[session] = learn(expected, o, p)
+		s.expected[session] = learn(expected, o, p)
 	}
 	return eligible
 }
 
-func (s *setHistory) countExpected(class, key string, x expectation, p int32, all *tally) {
+// expectedFinding puts together that the read lacks what its process must find.
+func (s *setHistory) expectedFinding(class, key string, x expectation, p int32) finding {
 	e := &s.elements[x.element]
 	f := newFinding(class, key)
 	f.newer, f.second, f.element = x.since, p, e.value
@@ -353,8 +369,13 @@ func (s *setHistory) countExpected(class, key string, x expectation, p int32, al
 		f.newer, f.first = e.add, x.since
 	}
 	f.gather()
+	return f
+}
+
+func (s *setHistory) countExpected(class, key string, x expectation, p int32, all *tally) {
+	f := s.expectedFinding(class, key, x, p)
 	if all.count(class, key, len(f.positions)) {
-		f.confirmed = s.confirm(e, f.positions)
+		f.confirmed = s.confirm(&s.elements[x.element], f.positions)
 		all.best[key] = f
 	}
 }

@@ -20,14 +20,32 @@ import (
 // before it ended must stay. So sets of operations that are closed in that
 // sense (see closeOver) are the ones that are tried, and any of them that
 // Porcupine calls illegal proves that the whole history is.
+//
+// Most sets are decided without Porcupine (see decider); it has the last word
+// on the witness that is shown (see finding.confirm).
 type shrinker struct {
 	operations []history.Operation
 	register   *register
 	limiter    *limiter
 	cancel     context.CancelFunc
-	deadline   time.Time
-	sub        register
-	scratch    []registerOperation
+	// deadline ends the search; zero: never, which is for short histories.
+	deadline time.Time
+	// unsure says that a set could not be decided, so that a smaller witness, or another, may exist.
+	unsure  bool
+	sub     register
+	decider decider
+
+	queue, places []int32
+	// marked are the operations that have been dealt with, missing the least
+	// start of each value's mutations that are outside: where the epoch is the present one.
+	epoch   uint32
+	marked  []uint32
+	missing []missingWrite
+}
+
+type missingWrite struct {
+	epoch uint32
+	start int64
 }
 
 // newShrinker has a bound of its own, so that a contradiction found in the
@@ -45,48 +63,112 @@ func (s *shrinker) close() {
 	s.cancel()
 }
 
-// illegal says whether Porcupine calls exactly these operations illegal.
-func (s *shrinker) illegal(set []int32) bool {
-	left := time.Until(s.deadline)
-	if left <= 0 || len(set) == 0 {
-		return false
-	}
-	if err := s.sub.load(s.operations, s.register.key, s.positions(set)); err != nil {
-		return false
-	}
-	p := s.sub.prepare(s.scratch)
-	s.scratch = p.operations
-	if p.counted {
-		model, operations := countingOperations(p.operations, p.values)
-		return s.limiter.run(model, operations, left).result == porcupine.Illegal
-	}
-	return s.limiter.run(plainModel(), plainOperations(p.operations), left).result == porcupine.Illegal
+// late says whether the time for the search is over.
+func (s *shrinker) late() bool {
+	return !s.deadline.IsZero() && !time.Now().Before(s.deadline)
 }
 
-func (s *shrinker) positions(set []int32) []int32 {
-	positions := make([]int32, len(set))
-	for i, x := range set {
-		positions[i] = s.register.operations[x].position
+// unmark forgets what was marked or missing.
+func (s *shrinker) unmark() {
+	if len(s.marked) < len(s.register.operations) {
+		s.marked = make([]uint32, len(s.register.operations))
 	}
-	return positions
+	if len(s.missing) < len(s.register.values) {
+		s.missing = make([]missingWrite, len(s.register.values))
+	}
+	s.epoch++
+	if s.epoch == 0 { // every 2³² times the numbers of epochs begin again
+		clear(s.marked)
+		clear(s.missing)
+		s.epoch = 1
+	}
+}
+
+// illegal says whether exactly these operations certainly have no legal order.
+func (s *shrinker) illegal(set []int32) bool {
+	if len(set) == 0 || s.late() || !s.load(set) {
+		return false
+	}
+	if found, complete := s.decider.conflicts(&s.sub); complete || len(found) > 0 {
+		return len(found) > 0
+	}
+	d := s.decider.decide(&s.sub)
+	return !d.proved && s.search(d.prepared)
+}
+
+// load makes a register of these operations only. It says whether they make one.
+func (s *shrinker) load(set []int32) bool {
+	s.places = s.places[:0]
+	for _, x := range set {
+		s.places = append(s.places, s.register.operations[x].position)
+	}
+	return s.sub.load(s.operations, s.register.key, s.places) == nil
+}
+
+// search says whether Porcupine calls the operations illegal.
+func (s *shrinker) search(p prepared) bool {
+	left := confirmTime
+	if !s.deadline.IsZero() {
+		if left = time.Until(s.deadline); left <= 0 {
+			return false
+		}
+	}
+	a := s.limiter.prepared(p, left)
+	s.unsure = s.unsure || a.result == porcupine.Unknown
+	return a.result == porcupine.Illegal
+}
+
+// smallest makes a witness of each of the first conflicts and returns the
+// smallest. Without any (Porcupine alone found the history illegal) it makes
+// one of the whole register.
+func (s *shrinker) smallest(found []conflict) []int32 {
+	if len(found) == 0 {
+		return s.fromAll()
+	}
+	var best []int32
+	for i := range min(len(found), conflictsTried) {
+		if set := s.fromConflict(found[i]); best == nil || len(set) < len(best) {
+			best = set
+		}
+		if len(best) <= s.least(found[i+1:]) {
+			break
+		}
+	}
+	return best
+}
+
+// least is a number of operations that no witness of these conflicts is below:
+// one where a value is impossible by itself; else two that exclude each other;
+// and of plain reads and writes, none of them of the initial value, a read
+// with the writes of its value and of the other.
+func (s *shrinker) least(found []conflict) int {
+	least := 3
+	for _, c := range found {
+		switch {
+		case c.impossible():
+			return 1
+		case c.a == initial || c.b == initial || s.register.conditional > 0:
+			least = 2
+		}
+	}
+	return least
 }
 
 // fromConflict makes a witness of two values that exclude each other: their
 // writes and the observers that span their zones, then what of it is needed.
 func (s *shrinker) fromConflict(c conflict) []int32 {
-	r := s.register
 	var set []int32
 	for _, v := range []int32{c.a, c.b} {
 		set = append(set, s.span(v)...)
 	}
 	slices.Sort(set)
 	set = slices.Compact(set)
-	set = closeOver(r, set)
+	set = s.closeOver(set)
 	switch {
 	case s.illegal(set):
 		return s.shrink(set)
-	case !time.Now().Before(s.deadline):
-		return set // the zones prove it, only Porcupine had no time to agree
+	case s.late():
+		return set // the zones prove it, there was only no time to try
 	}
 	return s.fromAll()
 }
@@ -100,6 +182,9 @@ func (s *shrinker) span(value int32) []int32 {
 		if i != none {
 			set = append(set, i)
 		}
+	}
+	if r.conditional == 0 {
+		return set
 	}
 	// A compare-and-set that may have taken effect observed its value if its own was observed.
 	for i := range r.operations {
@@ -181,17 +266,16 @@ func (s *shrinker) shrink(set []int32) []int32 {
 // outside the set already.
 func (s *shrinker) without(set, drop []int32, horizon int64) []int32 {
 	r := s.register
-	gone := make(map[int32]bool, len(drop))
-	// earliest start of a mutation that is outside: of each value, and of any.
-	missing := map[int32]int64{}
+	s.unmark() // marked: gone
+	// earliest start of a mutation that is outside.
 	any := int64(math.MaxInt64)
 	lose := func(o *registerOperation) {
 		if !o.mutates() {
 			return
 		}
 		any = min(any, o.start)
-		if at, found := missing[o.value]; !found || o.start < at {
-			missing[o.value] = o.start
+		if m := &s.missing[o.value]; m.epoch != s.epoch || o.start < m.start {
+			*m = missingWrite{s.epoch, o.start}
 		}
 	}
 	if horizon != math.MaxInt64 {
@@ -202,42 +286,106 @@ func (s *shrinker) without(set, drop []int32, horizon int64) []int32 {
 		}
 	}
 	for _, i := range drop {
-		gone[i] = true
+		s.marked[i] = s.epoch
 		lose(&r.operations[i])
 	}
 	for changed := true; changed; {
 		changed = false
 		for _, i := range set {
 			o := &r.operations[i]
-			if gone[i] {
+			if s.marked[i] == s.epoch {
 				continue
 			}
-			at, found := missing[o.dependsOn()]
-			if o.outcome == mismatch {
-				at, found = any, true
+			at, found := any, o.outcome == mismatch
+			if v := o.dependsOn(); !found && v != none {
+				at, found = s.missing[v].start, s.missing[v].epoch == s.epoch
 			}
 			if found && at <= o.end {
-				gone[i], changed = true, true
+				s.marked[i], changed = s.epoch, true
 				lose(o)
 			}
 		}
 	}
 	rest := make([]int32, 0, len(set))
 	for _, i := range set {
-		if !gone[i] {
+		if s.marked[i] != s.epoch {
 			rest = append(rest, i)
 		}
 	}
 	return rest
 }
 
+// closeOver adds the writes without which a finding would prove nothing: an
+// observation is a refutation only beside every write of the observed value
+// that could have come before it.
+func (s *shrinker) closeOver(set []int32) []int32 {
+	r := s.register
+	s.unmark() // marked: in the set
+	s.queue = s.queue[:0]
+	add := func(i int32) {
+		if s.marked[i] != s.epoch {
+			s.marked[i] = s.epoch
+			s.queue = append(s.queue, i)
+		}
+	}
+	for _, i := range set {
+		add(i)
+	}
+	for next := 0; next < len(s.queue); next++ {
+		o := &r.operations[s.queue[next]]
+		v := o.dependsOn()
+		switch {
+		case o.outcome == mismatch:
+			for i := range r.operations {
+				if w := &r.operations[i]; w.mutates() && w.start <= o.end {
+					add(int32(i))
+				}
+			}
+		case v == none || r.values[v].writers == 0:
+		case r.values[v].writers == 1:
+			if w := r.values[v].writer; r.operations[w].start <= o.end {
+				add(w)
+			}
+		default:
+			for i := range r.operations {
+				if w := &r.operations[i]; w.mutates() && w.value == v && w.start <= o.end {
+					add(int32(i))
+				}
+			}
+		}
+	}
+	closed := slices.Clone(s.queue)
+	slices.Sort(closed)
+	return closed
+}
+
+// dependsOn is the value whose writers must be kept wherever the operation is
+// kept: what it observed, or would have observed had it taken effect.
+func (o *registerOperation) dependsOn() int32 {
+	if o.kind == compareAndSet {
+		return o.expected
+	}
+	return o.observes()
+}
+
 // finding describes the witness and has Porcupine confirm it by the plain model.
 func (s *shrinker) finding(set []int32) finding {
-	positions := s.positions(set)
+	f := s.describe(set)
+	f.confirm(s.limiter, s.operations)
+	if !f.confirmed { // the plain model may be too slow for a long witness
+		s.deadline = time.Now().Add(confirmTime)
+		f.confirmed = s.load(set) && s.search(s.decider.prepare(&s.sub))
+	}
+	return f
+}
+
+// describe says what the witness shows.
+func (s *shrinker) describe(set []int32) finding {
 	f := newFinding(classOther, s.register.key)
-	if s.sub.load(s.operations, s.register.key, positions) == nil {
+	if s.load(set) {
 		f = s.sub.recognize()
 	}
+	positions := slices.Clone(s.places)
 	// The write that should explain the read, but cannot, belongs to the story.
 	if f.class == classPhantom {
 		if class, write := s.unusable(f.second); write != none {
@@ -247,11 +395,6 @@ func (s *shrinker) finding(set []int32) finding {
 	}
 	slices.Sort(positions)
 	f.positions = slices.Compact(positions)
-	f.confirm(s.limiter, s.operations)
-	if !f.confirmed { // the plain model may be too slow for a long witness
-		s.deadline = time.Now().Add(confirmTime)
-		f.confirmed = s.illegal(set)
-	}
 	return f
 }
 

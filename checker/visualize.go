@@ -28,13 +28,13 @@ func VisualizeWitness(operations []history.Operation, faults ...FaultInterval) (
 			return nil, fmt.Errorf("a picture shows one key, not both %q and %q", key.name, operations[i].Key)
 		}
 		key.positions = append(key.positions, int32(i))
+		key.note(&operations[i])
 		last = max(last, operations[i].Start)
 		if operations[i].End != history.Infinity {
 			last = max(last, operations[i].End)
 		}
 	}
-	t := &timeline{operations: operations}
-	t.classify(&key)
+	key.classify()
 	var model porcupine.Model
 	var calls []porcupine.Operation
 	switch key.object {

@@ -1,9 +1,7 @@
 package checker
 
 import (
-	"cmp"
 	"slices"
-	"sort"
 
 	"github.com/refute-lab/refute/harness/history"
 )
@@ -26,46 +24,108 @@ type conflict struct {
 	at    int64
 }
 
-// zones returns the forward zones sorted by time and the backward zones. ends
+// impossible says whether it is about one value that cannot have been read,
+// rather than about two that exclude each other.
+func (c conflict) impossible() bool { return c.a == c.b }
+
+// bounds are the least end and the greatest start of the operations on a value.
+type bounds struct {
+	least, greatest int64
+	any             bool
+}
+
+func (b *bounds) note(o *registerOperation) {
+	b.least, b.greatest, b.any = min(b.least, o.end), max(b.greatest, o.start), true
+}
+
+// zones finds the forward zones, sorted by time, and the backward zones. ends
 // are those of the prepared history, which are what a value's own operations
 // allow; a value that was certainly never in the register has none.
-func zones(p prepared) (forward, backward []zone) {
-	type bounds struct {
-		least, greatest int64
-		any             bool
-	}
-	all := make([]bounds, p.values)
+func (d *decider) zones(p prepared) {
+	d.bounds = resize(d.bounds, p.values)
+	all := d.bounds
 	for v := range all {
 		all[v] = bounds{least: history.Infinity, greatest: never}
-	}
-	note := func(v int32, o *registerOperation) {
-		b := &all[v]
-		b.least, b.greatest, b.any = min(b.least, o.end), max(b.greatest, o.start), true
 	}
 	for i := range p.operations {
 		o := &p.operations[i]
 		if o.mutates() {
-			note(o.value, o)
+			all[o.value].note(o)
 		}
 		if seen := o.observes(); seen != none {
-			note(seen, o)
+			all[seen].note(o)
 		}
 	}
 	all[initial].least = never // written before everything
+	d.forward, d.backward = d.forward[:0], d.backward[:0]
 	for v := range all {
-		b := &all[v]
-		switch {
-		case !b.any:
-		case b.least < b.greatest:
-			forward = append(forward, zone{b.least, b.greatest, int32(v)})
-		default:
-			backward = append(backward, zone{b.greatest, b.least, int32(v)})
+		if b := &all[v]; b.any {
+			d.addZone(int32(v), b.least, b.greatest)
 		}
 	}
-	slices.SortFunc(forward, func(a, b zone) int {
-		return cmp.Or(cmp.Compare(a.low, b.low), cmp.Compare(a.high, b.high))
-	})
-	return forward, backward
+	sortNearly(d.forward, zone.before)
+}
+
+// plainZones finds the zones of a plain register without impossible reads.
+// They are those of its prepared history, which need not be made for it: a
+// write ends with the first read of its value at the latest, and no read of
+// the value begins before it.
+func (d *decider) plainZones(r *register) {
+	d.forward, d.backward = d.forward[:0], d.backward[:0]
+	if v := &r.values[initial]; v.observers > 0 {
+		d.addZone(initial, never, v.began)
+	}
+	for i := 1; i < len(r.values); i++ {
+		v := &r.values[i]
+		if v.writer == none {
+			continue
+		}
+		if w := &r.operations[v.writer]; v.observers > 0 || w.outcome == certain {
+			d.addZone(int32(i), min(w.end, v.ended), max(w.start, v.began))
+		}
+	}
+	sortNearly(d.forward, zone.before)
+}
+
+// addZone adds the zone of the value on which the operations have that least end and greatest start.
+func (d *decider) addZone(value int32, least, greatest int64) {
+	if least < greatest {
+		d.forward = append(d.forward, zone{least, greatest, value})
+	} else {
+		d.backward = append(d.backward, zone{greatest, least, value})
+	}
+}
+
+func (z zone) before(other zone) bool {
+	return z.low < other.low || z.low == other.low && z.high < other.high
+}
+
+// sortNearly sorts what is nearly in order: by insertion, unless that takes too many moves.
+func sortNearly[E any](s []E, before func(a, b E) bool) {
+	moves := 8 * len(s)
+	for i := 1; i < len(s); i++ {
+		if !before(s[i], s[i-1]) {
+			continue
+		}
+		x, k := s[i], i
+		for ; k > 0 && before(x, s[k-1]); k-- {
+			s[k] = s[k-1]
+			moves--
+		}
+		s[k] = x
+		if moves < 0 {
+			slices.SortStableFunc(s, func(a, b E) int {
+				switch {
+				case before(a, b):
+					return -1
+				case before(b, a):
+					return 1
+				}
+				return 0
+			})
+			return
+		}
+	}
 }
 
 // zoneConflicts finds the pairs of zones that exclude each other: two forward
@@ -74,8 +134,9 @@ func zones(p prepared) (forward, backward []zone) {
 // It is a sound test for histories with compare-and-sets too (such an
 // operation belongs to the zones of both its values), and for reads and
 // writes alone a complete one.
-func zoneConflicts(forward, backward []zone) []conflict {
-	var found []conflict
+//
+// It appends to found.
+func zoneConflicts(found []conflict, forward, backward []zone) []conflict {
 	widest := 0
 	for i := 1; i < len(forward); i++ {
 		if w := forward[widest]; forward[i].low < w.high {
@@ -99,7 +160,22 @@ func zoneConflicts(forward, backward []zone) []conflict {
 
 // lastBelow is the index of the last zone that begins before the time, or -1.
 func lastBelow(sorted []zone, time int64) int {
-	return sort.Search(len(sorted), func(i int) bool { return sorted[i].low >= time }) - 1
+	low, high := 0, len(sorted)
+	for low < high {
+		if middle := int(uint(low+high) / 2); sorted[middle].low < time {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return low - 1
+}
+
+// place is when a value that a backward zone allows many times has its turn
+// in an order of all values.
+type place struct {
+	at    int64
+	value int32
 }
 
 // certificate builds an order of the prepared operations that follows the
@@ -107,43 +183,29 @@ func lastBelow(sorted []zone, time int64) int {
 // replayed step by step against the definition, so nothing rests on how it
 // was built. Where compare-and-sets chain values it may miss an order that
 // exists; then it proves nothing.
-func certificate(p prepared, forward, backward []zone) bool {
-	type place struct {
-		at      int64
-		forward bool
-		value   int32
-	}
-	places := make([]place, 0, len(forward)+len(backward))
-	for _, z := range forward {
-		places = append(places, place{z.low, true, z.value})
-	}
-	for _, z := range backward {
+func (d *decider) certificate(p prepared) bool {
+	d.places = d.places[:0]
+	for _, z := range d.backward {
 		at := z.low
-		if i := lastBelow(forward, at); i >= 0 && at < forward[i].high {
-			at = forward[i].high
+		if i := lastBelow(d.forward, at); i >= 0 && at < d.forward[i].high {
+			at = d.forward[i].high
 		}
-		places = append(places, place{at, false, z.value})
+		d.places = append(d.places, place{at, z.value})
 	}
-	slices.SortFunc(places, func(a, b place) int {
-		if c := cmp.Compare(a.at, b.at); c != 0 {
-			return c
-		}
-		if a.forward != b.forward {
-			if b.forward {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Compare(a.value, b.value)
-	})
-	chains := newChains(p)
+	sortNearly(d.places, func(a, b place) bool { return a.at < b.at || a.at == b.at && a.value < b.value })
+	d.chains.load(p)
 	replay := replayer{at: never, value: initial}
-	for _, pl := range places {
-		// A value that a compare-and-set wrote comes with the head of its chain.
-		if !chains.head(pl.value) {
-			continue
+	for b, f := 0, 0; b < len(d.places) || f < len(d.forward); {
+		var value int32
+		if b < len(d.places) && (f == len(d.forward) || d.places[b].at <= d.forward[f].low) {
+			value = d.places[b].value
+			b++
+		} else {
+			value = d.forward[f].value
+			f++
 		}
-		if !chains.replay(pl.value, &replay) {
+		// A value that a compare-and-set wrote comes with the head of its chain.
+		if d.chains.head(value) && !d.chains.replay(value, &replay) {
 			return false
 		}
 	}
@@ -179,19 +241,23 @@ type chains struct {
 	operations []registerOperation
 	writer     []int32 // by value
 	successor  []int32 // by value: the compare-and-set that replaced it, or none
-	offsets    []int32 // by value, into reads
+	ends       []int32 // by value: where its part of reads ends, and the next one's begins
 	reads      []int32 // in the order of their start, for each value
 }
 
-func newChains(p prepared) *chains {
-	c := &chains{operations: p.operations, writer: make([]int32, p.values), successor: make([]int32, p.values), offsets: make([]int32, p.values+1)}
+// load keeps its storage from one use to the next.
+func (c *chains) load(p prepared) {
+	c.operations = p.operations
+	c.writer, c.successor, c.ends = resize(c.writer, p.values), resize(c.successor, p.values), resize(c.ends, p.values)
 	for v := range c.writer {
-		c.writer[v], c.successor[v] = none, none
+		c.writer[v], c.successor[v], c.ends[v] = none, none, 0
 	}
+	total := int32(0)
 	for i := range p.operations {
 		o := &p.operations[i]
 		if o.kind == read {
-			c.offsets[o.value+1]++
+			c.ends[o.value]++
+			total++
 			continue
 		}
 		c.writer[o.value] = int32(i)
@@ -199,23 +265,30 @@ func newChains(p prepared) *chains {
 			c.successor[o.expected] = int32(i)
 		}
 	}
-	for v := 1; v <= p.values; v++ {
-		c.offsets[v] += c.offsets[v-1]
+	begin := int32(0)
+	for v := range c.ends {
+		begin, c.ends[v] = begin+c.ends[v], begin
 	}
-	next := slices.Clone(c.offsets)
-	c.reads = make([]int32, c.offsets[p.values])
+	c.reads = resize(c.reads, int(total))
 	for i := range p.operations {
 		if o := &p.operations[i]; o.kind == read {
-			c.reads[next[o.value]] = int32(i)
-			next[o.value]++
+			c.reads[c.ends[o.value]] = int32(i)
+			c.ends[o.value]++
 		}
 	}
+	before := func(a, b int32) bool { return p.operations[a].start < p.operations[b].start }
 	for v := range c.writer {
-		slices.SortFunc(c.reads[c.offsets[v]:c.offsets[v+1]], func(a, b int32) int {
-			return cmp.Compare(p.operations[a].start, p.operations[b].start)
-		})
+		sortNearly(c.readsOf(int32(v)), before)
 	}
-	return c
+}
+
+// readsOf are the reads of the value.
+func (c *chains) readsOf(value int32) []int32 {
+	begin := int32(0)
+	if value > 0 {
+		begin = c.ends[value-1]
+	}
+	return c.reads[begin:c.ends[value]]
 }
 
 func (c *chains) head(value int32) bool {
@@ -229,7 +302,7 @@ func (c *chains) replay(value int32, y *replayer) bool {
 		return false
 	}
 	for {
-		for _, i := range c.reads[c.offsets[value]:c.offsets[value+1]] {
+		for _, i := range c.readsOf(value) {
 			if !y.step(&c.operations[i]) {
 				return false
 			}

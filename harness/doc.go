@@ -25,6 +25,29 @@
 // deadline, only their own, so that the end of a phase does not turn
 // operations into failures.
 //
+// # Materialised plans
+//
+// A plan that lists its operations leaves nothing to a generator: each worker
+// asks for its own in the order of their times, none before its time, and that
+// is all of the main phase. Such a plan is small, often three operations and
+// one fault, so that a run of it is not judged by how much traffic there was.
+// One that a simulation has found and made small runs on containers too, as
+// far as its faults can be made there; their network and disks are the real ones.
+//
+// # Repetitions and the control
+//
+// A real cluster does not do the same twice, and whether a schedule meets its
+// anomaly hangs on milliseconds. So one run says little about a plan that is to
+// reproduce something. [Repeat] performs it many times on one cluster, which
+// is wiped in between rather than started anew, and then the control: the same
+// operations and faults against the target made safe (target.Controlled), or,
+// where no safer form is known, the same operations without the faults. What
+// may be said afterwards is a count: refuted in k of n repetitions, the control
+// in 0 of n. Repetitions that were not what the plan says, for instance because
+// a fault was not verified, are in neither n. If the control is refuted as
+// well, then the anomaly is not the target's doing and nothing is concluded.
+// The control is performed only where there is a refutation to be explained.
+//
 // # Whatever way the controller ends
 //
 // Faults carry leases in the agents and containers die with the connection to

@@ -47,6 +47,8 @@ type Outcome struct {
 	Run *results.Run
 	// Report is what the checkers said.
 	Report checker.Report
+	// Folder is the run folder; empty for a history that was only checked.
+	Folder string
 	// Warnings are about the history file: a torn last line, for instance.
 	Warnings []string
 	// expect lists the refutations that must happen ("refuted:CLAIM").
@@ -106,8 +108,9 @@ func (o *Outcome) unmet() []string {
 }
 
 // judge decides the claims from the history file alone. With no claims named
-// it decides all that the operations allow.
-func judge(ctx context.Context, file *history.File, claims []string, limits plan.Limits, progress func(string)) (checker.Report, []string, error) {
+// it decides all that the operations allow. o says how much traffic makes a run
+// valid; what else it holds is set here.
+func judge(ctx context.Context, file *history.File, claims []string, limits plan.Limits, o checker.Options, progress func(string)) (checker.Report, []string, error) {
 	// A million operations are the greater part of the heap and all alive: let
 	// the collector not wait until as much garbage lies beside them.
 	defer debug.SetGCPercent(debug.SetGCPercent(40))
@@ -127,8 +130,8 @@ func judge(ctx context.Context, file *history.File, claims []string, limits plan
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(limits.Check))
 	defer cancel()
-	report, err := checker.Check(ctx, operations, checker.Options{Claims: claims, Memory: limits.CheckMemory,
-		Evidence: file.Evidence().Lookup, Progress: progress})
+	o.Claims, o.Memory, o.Evidence, o.Progress = claims, limits.CheckMemory, file.Evidence().Lookup, progress
+	report, err := checker.Check(ctx, operations, o)
 	return report, warnings, err
 }
 
@@ -183,7 +186,7 @@ func CheckFile(ctx context.Context, path string, claims []string, timeout time.D
 		return nil, &UsageError{err}
 	}
 	defer file.Close()
-	report, warnings, err := judge(ctx, file, claims, limits, nil)
+	report, warnings, err := judge(ctx, file, claims, limits, trafficOptions(run.Plan), nil)
 	if err != nil {
 		return nil, &UsageError{err}
 	}

@@ -36,6 +36,14 @@ func (l *Live) Phase(name string) {
 	l.Log("phase: %s", name)
 }
 
+// step is Phase for what only the live line and the log file are to show.
+func (l *Live) step(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.phase = name
+	l.write("phase: " + name)
+}
+
 // Log writes one line with the time since the start.
 func (l *Live) Log(format string, arguments ...any) {
 	l.mu.Lock()

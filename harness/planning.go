@@ -9,6 +9,7 @@ import (
 
 	"github.com/refute-lab/refute/checker"
 	"github.com/refute-lab/refute/harness/plan"
+	"github.com/refute-lab/refute/harness/sim"
 	"github.com/refute-lab/refute/nemesis"
 	"github.com/refute-lab/refute/target"
 	"github.com/refute-lab/refute/workloads"
@@ -27,8 +28,10 @@ func (e *UsageError) Unwrap() error { return e.Err }
 // Request is what the user asks for, before it is made into a plan. The zero
 // value of a field, or a nil list, stands for the default.
 type Request struct {
-	Name        string
-	Seed        uint64
+	Name string
+	Seed uint64
+	// Backend is OnDocker, the default, or OnSim.
+	Backend     string
 	Target      target.Target
 	Nodes       int
 	Workload    string
@@ -58,6 +61,7 @@ const (
 	DefaultConcurrency      = 10
 	DefaultNodes            = 5
 	shortestTime            = 5 * time.Second
+	shortestSimulated       = 100 * time.Millisecond
 	longestTime             = 24 * time.Hour
 	mostNodes               = 25
 	quietTimeout            = 10 * time.Second
@@ -66,7 +70,7 @@ const (
 	checkMemory             = 4 << 30
 )
 
-// NewPlan makes the plan of a run on containers. Everything that is random
+// NewPlan makes the plan of a run. Everything that is random
 // about the run is decided here or follows from the seed. Errors are
 // *UsageError; they name what is wrong and what would be right.
 func NewPlan(r Request) (*plan.Plan, target.System, error) {
@@ -102,19 +106,29 @@ func newPlan(r Request) (*plan.Plan, target.System, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	caps := nemesis.ContainerCaps()
+	var surroundings *plan.Surroundings
+	if r.Backend == OnSim {
+		caps = sim.Caps()
+		surroundings = &plan.Surroundings{Latency: plan.Duration(sim.DefaultLatency), Sync: plan.Duration(sim.DefaultSync)}
+	}
+	if err := caps.AllowKinds(kinds); err != nil {
+		return nil, nil, err
+	}
 	nodes := plan.NodeNames(r.Nodes)
 	p := &plan.Plan{
 		Format:  plan.Format,
 		Name:    r.Name,
 		Seed:    r.Seed,
-		Backend: "docker",
+		Backend: r.Backend,
 		Target:  plan.Target{Name: r.Target.Name(), Nodes: r.Nodes, Settings: system.Settings()},
 		Workload: plan.Workload{Name: workload.Name(), Concurrency: r.Concurrency, Rate: r.Rate,
 			Settings: workloadSettings},
-		Nemesis:  kinds,
-		Schedule: nemesis.Schedule(r.Seed, kinds, nodes, r.TimeLimit, nemesis.ScheduleOptions{}),
-		Claims:   claims,
-		Expect:   r.Expect,
+		Nemesis:      kinds,
+		Schedule:     nemesis.Schedule(r.Seed, kinds, nodes, r.TimeLimit, nemesis.ScheduleOptions{}),
+		Surroundings: surroundings,
+		Claims:       claims,
+		Expect:       r.Expect,
 		Limits: plan.Limits{
 			Time: plan.Duration(r.TimeLimit), Operation: plan.Duration(r.OperationTimeout),
 			Quiet: plan.Duration(quietTimeout), Finals: plan.Duration(finalsTimeout),
@@ -141,6 +155,9 @@ func newPlan(r Request) (*plan.Plan, target.System, error) {
 }
 
 func (r *Request) fill() error {
+	if r.Backend == "" {
+		r.Backend = OnDocker
+	}
 	if r.Nodes == 0 {
 		r.Nodes = DefaultNodes
 	}
@@ -164,7 +181,9 @@ func (r *Request) fill() error {
 		return fmt.Errorf("%d nodes: want 1…%d", r.Nodes, mostNodes)
 	case r.Concurrency < 1 || r.Concurrency > 1000:
 		return fmt.Errorf("a concurrency of %d: want 1…1000 clients", r.Concurrency)
-	case r.TimeLimit < shortestTime || r.TimeLimit > longestTime:
+	case r.Backend == OnSim && (r.TimeLimit < shortestSimulated || r.TimeLimit > longestTime):
+		return fmt.Errorf("a time limit of %s: want %s…%s", r.TimeLimit, shortestSimulated, longestTime)
+	case r.Backend != OnSim && (r.TimeLimit < shortestTime || r.TimeLimit > longestTime):
 		return fmt.Errorf("a time limit of %s: want %s…%s, or no fault has time to be injected, verified and healed", r.TimeLimit, shortestTime, longestTime)
 	case r.OperationTimeout < 10*time.Millisecond || r.OperationTimeout > time.Minute:
 		return fmt.Errorf("an operation timeout of %s: want 10ms…1m", r.OperationTimeout)
@@ -240,22 +259,25 @@ func workloadConfig(p *plan.Plan) workloads.Config {
 		Concurrency: p.Workload.Concurrency, Settings: p.Workload.Settings}
 }
 
-// LoadPlan reads a plan file and configures its target. Errors are *UsageError.
-func LoadPlan(path string) (*plan.Plan, target.System, error) {
-	p, system, err := loadPlan(path)
+// LoadPlan reads a plan file and configures its target. backend is where it is
+// to run: OnDocker, OnSim, or OnAuto for the backend that the file names. The
+// plan that is returned says where it runs in the end. Faults that the backend
+// cannot make are refused by name. Errors are *UsageError.
+func LoadPlan(path, backend string) (*plan.Plan, target.System, error) {
+	p, system, err := loadPlan(path, backend)
 	if err != nil {
 		return nil, nil, &UsageError{fmt.Errorf("%s: %w", path, err)}
 	}
 	return p, system, nil
 }
 
-func loadPlan(path string) (*plan.Plan, target.System, error) {
+func loadPlan(path, backend string) (*plan.Plan, target.System, error) {
 	p, err := plan.Load(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	if p.Backend != "docker" {
-		return nil, nil, fmt.Errorf("the plan is for the backend %q, which is not built yet: this version runs on docker only", p.Backend)
+	if backend != OnAuto {
+		p.Backend = backend
 	}
 	under, err := target.Lookup(p.Target.Name)
 	if err != nil {
@@ -272,7 +294,7 @@ func loadPlan(path string) (*plan.Plan, target.System, error) {
 	if p.Workload.Settings, err = workloads.Resolve(workload, p.Workload.Settings); err != nil {
 		return nil, nil, err
 	}
-	if _, err := workload.Main(workloadConfig(p)); err != nil {
+	if _, err := mainGenerator(p, workload); err != nil {
 		return nil, nil, err
 	}
 	if p.Claims, err = chooseClaims(p.Claims, system, workload); err != nil {
@@ -281,5 +303,20 @@ func loadPlan(path string) (*plan.Plan, target.System, error) {
 	if err := checkExpectations(p.Expect, p.Claims); err != nil {
 		return nil, nil, err
 	}
-	return p, system, nemesis.Validate(p.Schedule, plan.NodeNames(p.Target.Nodes))
+	if err := nemesis.Validate(p.Schedule, plan.NodeNames(p.Target.Nodes)); err != nil {
+		return nil, nil, err
+	}
+	return p, system, allowSchedule(p)
+}
+
+// allowSchedule refuses, by name and with the remedy, faults that no machine
+// can make on the plan's backend.
+func allowSchedule(p *plan.Plan) error {
+	switch p.Backend {
+	case OnDocker:
+		return nemesis.ContainerCaps().AllowSchedule(p.Schedule)
+	case OnSim:
+		return sim.Caps().AllowSchedule(p.Schedule)
+	}
+	return fmt.Errorf("the backend %q is unknown: want docker or sim", p.Backend)
 }

@@ -66,6 +66,8 @@ type Run struct {
 	recorder *Recorder
 	nemesis  atomic.Pointer[nemesis.Nemesis]
 	observer Observer
+	// crashes counts the processes that ended by themselves.
+	crashes atomic.Int64
 	// Interrupt, when closed, ends the main phase early; the rest follows as usual.
 	interrupt <-chan struct{}
 }
@@ -112,7 +114,7 @@ func (r *Run) Status() Status {
 // started. The history is complete when it returns, whatever it returns; the
 // cluster is not closed.
 func (r *Run) Execute(ctx context.Context) error {
-	main, err := r.workload.Main(r.config)
+	main, err := mainGenerator(r.plan, r.workload)
 	if err != nil {
 		return &UsageError{err}
 	}
@@ -187,9 +189,8 @@ func (r *Run) main(ctx context.Context, pool *clients, g generator.Generator) (<
 			case <-stop.Done():
 			}
 		}()
-		paced := generator.Pace(g, r.plan.Seed, r.plan.Workload.Concurrency, r.plan.Workload.Rate)
 		go func() {
-			err := pool.run(stop, paced, false)
+			err := pool.run(stop, g, false)
 			if err != nil {
 				cancel() // the history cannot be written: end the phase
 			}
@@ -305,6 +306,7 @@ func (r *Run) watch(ctx context.Context) {
 			if !ok {
 				return
 			}
+			r.crashes.Add(1)
 			r.observer.Log("%s ended by itself: %s; its output is in the run folder under nodes/", crash.Node, crash.Status)
 			key := fmt.Sprintf("%s#%d", crash.Node, number)
 			_ = r.recorder.span(history.FCrash, key, crash.Node, func() (any, error) { return nil, errors.New(crash.Status) })

@@ -22,8 +22,9 @@ import (
 	"github.com/refute-lab/refute/target/leaderless/server"
 )
 
-// loopback is a Cluster of servers in this process, whose agents have nothing
-// to do but to say that all is well.
+// loopback is a Cluster of servers in this process. Its agents have nothing to
+// do but to say that all is well, and that a node is paused when they were
+// asked to pause it, though it goes on answering.
 type loopback struct {
 	t        *testing.T
 	settings map[string]string
@@ -32,19 +33,42 @@ type loopback struct {
 	clients  []net.Listener
 	servers  []*server.Server
 	crashes  chan Crash
+
+	mu     sync.Mutex
+	paused map[string]bool
+	resets int
 }
 
 func newLoopback(t *testing.T, n int, settings map[string]string) *loopback {
-	c := &loopback{t: t, settings: settings, crashes: make(chan Crash)}
+	c := &loopback{t: t, settings: settings, crashes: make(chan Crash), paused: map[string]bool{}}
+	c.listen(n)
+	return c
+}
+
+// listen gives the nodes their addresses.
+func (c *loopback) listen(n int) {
+	c.peers, c.inner, c.clients, c.servers = nil, nil, nil, nil
 	for _, name := range plan.NodeNames(n) {
 		for _, list := range []*[]net.Listener{&c.inner, &c.clients} {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
-			require.NoError(t, err)
+			require.NoError(c.t, err)
 			*list = append(*list, l)
 		}
 		c.peers = append(c.peers, server.Peer{Name: name, Address: c.inner[len(c.inner)-1].Addr().String()})
 	}
-	return c
+}
+
+// Reset starts the nodes anew, with nothing in their data directories.
+func (c *loopback) Reset(ctx context.Context) error {
+	if err := c.Close(ctx); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.resets++
+	clear(c.paused)
+	c.mu.Unlock()
+	c.listen(len(c.peers))
+	return c.Start(ctx)
 }
 
 func (c *loopback) Start(context.Context) error {
@@ -82,11 +106,30 @@ func (c *loopback) Address(node string) string {
 func (c *loopback) Endpoint(node string) string { return c.clients[c.index(node)].Addr().String() }
 
 func (c *loopback) Capabilities(context.Context, string) (protocol.Capabilities, error) {
-	return protocol.Capabilities{Faults: map[string]string{}}, nil
+	return protocol.Capabilities{Faults: map[string]string{protocol.FaultPartition: "", protocol.FaultPause: ""}}, nil
 }
 
-func (c *loopback) Call(_ context.Context, _ string, r protocol.Request) (protocol.Response, error) {
-	var result any = protocol.Process{PID: 7, States: "S", Starts: 1}
+// anyPaused says whether an agent was asked to pause its node.
+func (c *loopback) anyPaused() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.paused) > 0
+}
+
+func (c *loopback) Call(_ context.Context, node string, r protocol.Request) (protocol.Response, error) {
+	c.mu.Lock()
+	switch r.Op {
+	case protocol.OpPause:
+		c.paused[node] = true
+	case protocol.OpResume, protocol.OpReset:
+		delete(c.paused, node)
+	}
+	process := protocol.Process{PID: 7, States: "S", Starts: 1}
+	if c.paused[node] {
+		process.States = "T"
+	}
+	c.mu.Unlock()
+	var result any = process
 	if r.Op == protocol.OpProbeSeen {
 		result = protocol.Seen{Addresses: r.Addresses}
 	}

@@ -160,15 +160,31 @@ const (
 
 // traceWitnesses runs the plan once more and keeps, of all messages and
 // replica states, those that explain the witnesses.
-func (p *Performance) traceWitnesses(ctx context.Context, folder *results.Folder, report checker.Report, operations func(indexes []int64) map[int64]history.Operation) error {
+func (p *Performance) traceWitnesses(ctx context.Context, folder *results.Folder, report checker.Report, file *history.File) error {
+	operations := map[int64]history.Operation{}
+	for _, claim := range report.Claims {
+		for _, witness := range claim.Witnesses {
+			for _, index := range witness.Operations {
+				operations[index] = history.Operation{}
+			}
+		}
+	}
+	if len(operations) == 0 {
+		return nil
+	}
+	if _, err := file.Operations(ctx, func(o *history.Operation) bool {
+		if _, wanted := operations[o.Index]; wanted {
+			operations[o.Index] = *o
+		}
+		return true
+	}); err != nil {
+		return err
+	}
 	var windows []trace.Window
 	for _, claim := range report.Claims {
 		for _, witness := range claim.Witnesses {
-			windows = append(windows, windowOf(witness, operations(witness.Operations)))
+			windows = append(windows, windowOf(witness, operations))
 		}
-	}
-	if len(windows) == 0 {
-		return nil
 	}
 	collector := trace.NewCollector(windows...)
 	if _, err := sim.Run(ctx, p.Plan, p.System, sim.Options{Trace: collector.Add}); err != nil {
@@ -177,14 +193,12 @@ func (p *Performance) traceWitnesses(ctx context.Context, folder *results.Folder
 	return trace.WriteFile(folder.Trace(), collector.Events())
 }
 
+// windowOf is the time around a witness, given its operations.
 func windowOf(witness checker.Witness, operations map[int64]history.Operation) trace.Window {
 	w := trace.Window{Key: witness.Key, Operations: witness.Operations}
 	first := true
 	for _, index := range witness.Operations {
-		o, found := operations[index]
-		if !found {
-			continue
-		}
+		o := operations[index]
 		end := o.End
 		if end == history.Infinity {
 			end = o.Start

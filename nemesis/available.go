@@ -23,6 +23,8 @@ type Environment struct {
 // RefusedError says that a kind of fault is not available, why, and what to do about it.
 type RefusedError struct {
 	Kind string
+	// Faults are the faults of a schedule that are refused, by their IDs; empty where a kind was asked for.
+	Faults []string
 	// Nodes are the nodes that cannot; empty where the reason is not a node's.
 	Nodes  []string
 	Reason string
@@ -31,11 +33,14 @@ type RefusedError struct {
 
 // Error names the kind, the reason and the remedy in one line.
 func (e *RefusedError) Error() string {
-	where := ""
+	where, which := "", ""
 	if len(e.Nodes) > 0 {
 		where = " on " + strings.Join(e.Nodes, " ")
 	}
-	text := fmt.Sprintf("the nemesis %s is not available%s: %s", e.Kind, where, e.Reason)
+	if len(e.Faults) > 0 {
+		which = " (" + strings.Join(e.Faults, " ") + ")"
+	}
+	text := fmt.Sprintf("the nemesis %s%s is not available%s: %s", e.Kind, which, where, e.Reason)
 	if e.Remedy != "" {
 		text += "; " + e.Remedy
 	}
@@ -43,8 +48,10 @@ func (e *RefusedError) Error() string {
 }
 
 // Available returns nil if every one of the kinds can be injected and
-// verified, else one *RefusedError for each that cannot, joined. A fault is
-// never skipped silently: the caller refuses the run, or asks for other kinds.
+// verified on containers, else one *RefusedError for each that cannot, joined.
+// A fault is never skipped silently: the caller refuses the run, or asks for
+// other kinds. It knows kinds only: what a schedule's faults need beside, the
+// backend's Caps tell.
 func Available(e Environment, wanted []string) error {
 	names, err := ParseKinds(wanted)
 	if err != nil {
@@ -60,6 +67,9 @@ func Available(e Environment, wanted []string) error {
 }
 
 func (e Environment) refuse(k *kind) error {
+	if k.simulation != "" {
+		return refuseKind(k)
+	}
 	nodes := keysOf(e.Capabilities)
 	if len(nodes) < k.fewest() {
 		return &RefusedError{Kind: k.name, Reason: fmt.Sprintf("it needs at least %d nodes and there are %d", k.fewest(), len(nodes)),
@@ -154,5 +164,26 @@ func validate(f *plan.Fault, nodes []string) error {
 			return fmt.Errorf("there is no node %q: want %s", node, strings.Join(nodes, ", "))
 		}
 	}
+	if err := checkParticulars(f); err != nil {
+		return err
+	}
 	return k.check(nodes, f)
+}
+
+// checkParticulars refuses what belongs to another kind: it would have no
+// effect, and whoever wrote it believes that it has.
+func checkParticulars(f *plan.Fault) error {
+	for _, p := range []struct {
+		given bool
+		field string
+		kind  string
+	}{
+		{len(f.Cuts) > 0, "cuts", Partition}, {f.Hold, "hold", Partition}, {f.Clock != nil, "clock", Clock},
+		{f.Network != nil, "network", Network}, {f.Delay != 0, "delay", Disk},
+	} {
+		if p.given && f.Kind != p.kind {
+			return fmt.Errorf("%q in a fault of the kind %s: only the kind %s has it", p.field, f.Kind, p.kind)
+		}
+	}
+	return nil
 }

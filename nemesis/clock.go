@@ -73,11 +73,7 @@ func clockKind() *kind {
 }
 
 func drawClock(r *rand.Rand, nodes []string, must bool, f *plan.Fault) {
-	k := 1
-	if r.IntN(5) < 2 {
-		k = between(r, 1, max(1, (len(nodes)-1)/2))
-	}
-	f.Targets = inOrder(nodes, shuffled(r, nodes)[:k])
+	drawFew(r, nodes, f)
 	c := &plan.Clock{}
 	switch f.Shape {
 	case Bump:
@@ -99,15 +95,8 @@ func drawClock(r *rand.Rand, nodes []string, must bool, f *plan.Fault) {
 }
 
 func describeClock(_ []string, f *plan.Fault) string {
-	owners := make([]string, len(f.Targets))
-	for i, node := range f.Targets {
-		owners[i] = node + "'s"
-	}
-	noun := " clock "
-	if len(owners) > 1 {
-		noun = " clocks "
-	}
-	text := strings.Join(owners, " ") + noun
+	text, _ := owned(f.Targets, "clock")
+	text += " "
 	if f.Clock == nil {
 		return text + "unchanged"
 	}

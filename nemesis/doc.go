@@ -22,6 +22,16 @@
 // clock goes wrong during a partition, and a node is killed during both. That
 // is where stores break.
 //
+// # Two backends
+//
+// Power cuts, networks that lose or delay messages, disks that stall or are
+// full and partitions that hold messages back are faults of the simulation
+// only, which carries every kind out by itself: there, a fault is in force
+// because the simulation says so, and nothing is to be verified. On containers
+// a killed process loses nothing that it wrote, and the agents cut links but do
+// no worse to them. Caps tells what a backend can do and refuses the rest by
+// name; the rest of this page is about containers.
+//
 // # The life of a fault
 //
 // inject → verify → heal → verify. All four are recorded in the history as two
@@ -66,7 +76,15 @@
 // for an identity (package plan's Draw), with integers alone: the same seed
 // gives the same schedule everywhere.
 //
+// An exploration runs thousands of schedules, and wants them to differ. Swarm
+// draws each seed its own few kinds, its own number of faults and its own
+// habits. Its faults are short or long, weak or strong on a logarithmic scale,
+// crashes often come together, and nothing is kept apart: the simulation counts
+// the faults on each node, so that any overlap has a meaning. A schedule that
+// finds something is made small afterwards; it need not be sparse.
+//
 // # Adding a kind
 //
-// A kind is a value: see kind in kind.go, and pause.go for the smallest one.
+// A kind is a value: see kind in kind.go, and pause.go for the smallest one. One
+// that only the simulation has lacks the part that carries it out, as power.go's.
 package nemesis

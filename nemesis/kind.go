@@ -21,6 +21,13 @@ const (
 	Kill = "kill"
 	// Clock changes the wall clock that the processes of some nodes read.
 	Clock = "clock"
+	// Power ends the processes of some nodes, as Kill does, and loses what
+	// their disks had not synced.
+	Power = "power"
+	// Network delays, loses or duplicates messages on the links of some nodes.
+	Network = "network"
+	// Disk makes the disks of some nodes slow, stall or fail.
+	Disk = "disk"
 	// None stands for no fault at all in a list of kinds.
 	None = "none"
 )
@@ -45,16 +52,19 @@ type kind struct {
 	needsClock bool
 	// needs names what the fault cannot do without, for a refusal by an agent that does not know it.
 	needs string
+	// simulation says why containers cannot do it, for kinds that only the
+	// simulation has. Those have no begin. Empty for all others.
+	simulation string
 	// span returns the shortest and the longest duration in a random schedule of a run of the given length.
 	span func(shape string, length time.Duration, o ScheduleOptions) (shortest, longest time.Duration)
-	// draw fills in the shape's particulars: targets, cuts, clock. must asks
+	// draw fills in the shape's particulars: targets, cuts, clock, …. must asks
 	// for a strong instance of a shape that has shape.must. The duration is set already.
 	draw func(r *rand.Rand, nodes []string, must bool, f *plan.Fault)
 	// describe is one line for people.
 	describe func(nodes []string, f *plan.Fault) string
 	// check says what is wrong with a fault of a plan; the ID, times and targets' names are right already.
 	check func(nodes []string, f *plan.Fault) error
-	// begin returns the fault's effect on the nemesis' cluster. Nothing happens yet.
+	// begin returns the fault's effect on the nemesis' cluster. Nothing happens yet. See simulation.
 	begin func(n *Nemesis, f *plan.Fault) effect
 }
 
@@ -98,7 +108,7 @@ type observation struct {
 // kinds returns every kind, in the order in which help shows them. It is a
 // function because the kinds' functions come back to it.
 func kinds() []*kind {
-	return []*kind{partitionKind(), pauseKind(), killKind(), clockKind()}
+	return []*kind{partitionKind(), pauseKind(), killKind(), clockKind(), powerKind(), networkKind(), diskKind()}
 }
 
 func lookup(name string) *kind {
@@ -130,9 +140,12 @@ func (k *kind) fewest() int {
 
 // Description describes a kind of fault, for help.
 type Description struct {
-	Name   string
+	Name string
+	// Help is one sentence; it says so where only the simulation has the kind.
 	Help   string
 	Shapes []ShapeDescription
+	// SimulationOnly: containers cannot do it; see ContainerCaps.
+	SimulationOnly bool
 }
 
 // ShapeDescription describes a shape of a kind, for help.
@@ -145,7 +158,10 @@ type ShapeDescription struct {
 func Kinds() []Description {
 	var all []Description
 	for _, k := range kinds() {
-		d := Description{Name: k.name, Help: k.help}
+		d := Description{Name: k.name, Help: k.help, SimulationOnly: k.simulation != ""}
+		if d.SimulationOnly {
+			d.Help += " (simulation only)"
+		}
 		for _, s := range k.shapes {
 			d.Shapes = append(d.Shapes, ShapeDescription{Name: s.name, Help: s.help})
 		}
@@ -247,13 +263,25 @@ func editDistance(a, b string) int {
 }
 
 // Describe returns one line for people about a fault on a cluster of the
-// given nodes, for instance "{n1 n2} | {n3 n4 n5}" or "kill n1 n3 n5".
+// given nodes, for instance "{n1 n2} | {n3 n4 n5}", "kill n1 n3 n5" or "n4's disk stalls".
 func Describe(nodes []string, f plan.Fault) string {
 	k := lookup(f.Kind)
 	if k == nil {
 		return f.Kind + " " + strings.Join(f.Targets, " ")
 	}
 	return k.describe(nodes, &f)
+}
+
+// owned returns "n1's disk" or "n1's n2's disks", and whether there are several.
+func owned(nodes []string, thing string) (text string, several bool) {
+	owners := make([]string, len(nodes))
+	for i, node := range nodes {
+		owners[i] = node + "'s"
+	}
+	if len(owners) > 1 {
+		thing += "s"
+	}
+	return strings.Join(owners, " ") + " " + thing, len(owners) > 1
 }
 
 // inOrder returns the members of set in the order of nodes.

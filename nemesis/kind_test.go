@@ -1,7 +1,10 @@
 package nemesis
 
 import (
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -24,9 +27,15 @@ func TestKindsDescribeEverything(t *testing.T) {
 			seen[shape.Name] = true
 		}
 	}
-	assert.Equal(t, []string{Partition, Pause, Kill, Clock}, names)
+	assert.Equal(t, []string{Partition, Pause, Kill, Clock, Power, Network, Disk}, names)
 	// The agents know the kinds by the same names.
-	assert.Equal(t, []string{protocol.FaultPartition, protocol.FaultPause, protocol.FaultKill, protocol.FaultClock}, names)
+	assert.Equal(t, []string{protocol.FaultPartition, protocol.FaultPause, protocol.FaultKill, protocol.FaultClock}, ContainerCaps().Kinds())
+	for _, k := range Kinds() {
+		assert.Equal(t, !slices.Contains(ContainerCaps().Kinds(), k.Name), k.SimulationOnly, k.Name)
+		assert.Equal(t, k.SimulationOnly, strings.HasSuffix(k.Help, " (simulation only)"), k.Help)
+		assert.Equal(t, k.SimulationOnly, lookup(k.Name).begin == nil, k.Name)
+		assert.Contains(t, swarmKinds, k.Name)
+	}
 }
 
 func TestParseKinds(t *testing.T) {
@@ -40,6 +49,7 @@ func TestParseKinds(t *testing.T) {
 		{[]string{"none", "partition"}, []string{Partition}},
 		{[]string{"kill", " pause ", "kill"}, []string{Pause, Kill}},
 		{[]string{"clock", "kill", "partition", "pause"}, allKinds},
+		{[]string{"disk", "kill", "power"}, []string{Kill, Power, Disk}},
 	}
 	for _, test := range tests {
 		got, err := ParseKinds(test.in)
@@ -51,18 +61,18 @@ func TestParseKinds(t *testing.T) {
 func TestUnknownKinds(t *testing.T) {
 	for name, nearest := range map[string]string{
 		"partitions": Partition, "part": Partition, "patition": Partition, "Kill": Kill, "kil": Kill, "clocks": Clock,
-		"pasue": Pause, "non": None, "earthquake": "", "x": "",
+		"pasue": Pause, "non": None, "earthquake": "", "x": "", "disc": Disk, "net": Network, "powre": Power,
 	} {
 		_, err := ParseKinds([]string{"kill", name})
 		var unknown *UnknownKindError
 		require.ErrorAs(t, err, &unknown, name)
 		assert.Equal(t, name, unknown.Name)
 		assert.Equal(t, nearest, unknown.Nearest, name)
-		assert.Contains(t, err.Error(), "want some of partition, pause, kill, clock, or none")
+		assert.Contains(t, err.Error(), "want some of partition, pause, kill, clock, power, network, disk, or none")
 		assert.NotContains(t, err.Error(), "\n")
 	}
 	_, err := ParseKinds([]string{"partitoin"})
-	assert.EqualError(t, err, `unknown nemesis "partitoin" (did you mean partition?): want some of partition, pause, kill, clock, or none`)
+	assert.EqualError(t, err, `unknown nemesis "partitoin" (did you mean partition?): want some of partition, pause, kill, clock, power, network, disk, or none`)
 }
 
 func TestDescribe(t *testing.T) {
@@ -91,6 +101,21 @@ func TestDescribe(t *testing.T) {
 		{"n1's clock drift -20000 ppm", clockFaultOf("f", 0, s(1), drift, "n1")},
 		{"n1's clock strobe +300ms every other 7ms", clockFaultOf("f", 0, s(1), strobe, "n1")},
 		{"n1's clock unchanged", plan.Fault{Kind: Clock, Targets: []string{"n1"}}},
+		{"{n1} | {n2 n3 n4 n5}, messages held back", hold(split([]string{"n1"}, nodes[1:]))},
+		{"power of n1 n3 cut", fault("f", Power, 0, s(1), "n1", "n3")},
+		{"links of n2 lose 12 %", networkFault(plan.Network{LossPPM: 120_000}, "n2")},
+		{"links of n2 n3 lose 0.15 %, deliver 30 % twice", networkFault(plan.Network{LossPPM: 1500, DuplicatePPM: 300_000}, "n2", "n3")},
+		{"links of n1 deliver 0.0001 % twice, are slower by 20ms…70ms", networkFault(plan.Network{DuplicatePPM: 1, Delay: ms(20), Jitter: ms(50)}, "n1")},
+		{"links of n1 are slower by 5ms", networkFault(plan.Network{Delay: ms(5)}, "n1")},
+		{"links of n1 are slower by up to 1.5s", networkFault(plan.Network{Jitter: ms(1500)}, "n1")},
+		{"links of n1 unchanged", fault("f", Network, 0, s(1), "n1")},
+		{"links of n1 unchanged", networkFault(plan.Network{}, "n1")},
+		{"n4's disk stalls", diskFault(Stall, 0, "n4")},
+		{"n4's n5's disks stall", diskFault(Stall, 0, "n4", "n5")},
+		{"n4's disk slower by 20ms a record", diskFault(Slow, ms(20), "n4")},
+		{"n4's disk is full", diskFault(Full, 0, "n4")},
+		{"n1's n2's disks are full", diskFault(Full, 0, "n1", "n2")},
+		{"n1's disk fails", diskFault("", 0, "n1")},
 		{"flood n1", plan.Fault{Kind: "flood", Targets: []string{"n1"}}},
 	}
 	for _, test := range tests {
@@ -101,6 +126,23 @@ func TestDescribe(t *testing.T) {
 	assert.Equal(t, "ring n1 n3 n4 n2 n5 n6: each hears its neighbours only", Describe(plan.NodeNames(6), six))
 }
 
+func hold(f plan.Fault) plan.Fault {
+	f.Hold = true
+	return f
+}
+
+func networkFault(n plan.Network, targets ...string) plan.Fault {
+	f := fault("f4", Network, 0, s(1), targets...)
+	f.Network = &n
+	return f
+}
+
+func diskFault(shape string, delay plan.Duration, targets ...string) plan.Fault {
+	f := fault("f4", Disk, 0, s(1), targets...)
+	f.Shape, f.Delay = shape, delay
+	return f
+}
+
 func TestValidate(t *testing.T) {
 	good := []plan.Fault{
 		partitionFault("f1", 0, s(1), SplitCuts([]string{"n1"}, []string{"n2"})),
@@ -108,6 +150,13 @@ func TestValidate(t *testing.T) {
 	}
 	require.NoError(t, Validate(good, plan.NodeNames(3)))
 	require.NoError(t, Validate(nil, nil))
+	simulated := []plan.Fault{hold(good[0]), fault("f2", Power, 0, s(1), "n1"), networkFault(plan.Network{LossPPM: 1_000_000}, "n2"), diskFault(Slow, 1, "n2")}
+	simulated[3].ID = "f5"
+	require.NoError(t, Validate(simulated, plan.NodeNames(3)))
+	with := func(f plan.Fault, change func(*plan.Fault)) plan.Fault {
+		change(&f)
+		return f
+	}
 	tests := []struct {
 		want  string
 		fault plan.Fault
@@ -130,6 +179,25 @@ func TestValidate(t *testing.T) {
 		{"want at most", clockFaultOf("f4", 0, s(1), plan.Clock{Offset: plan.Duration(-1 << 63)}, "n1")},
 		{"a drift of -1000001 ppm", clockFaultOf("f4", 0, s(1), plan.Clock{RatePPM: -1_000_001}, "n1")},
 		{"no targets", clockFaultOf("f4", 0, s(1), bump)},
+		{"no targets", fault("f4", Power, 0, s(1))},
+		{"no targets", networkFault(plan.Network{LossPPM: 1})},
+		{"no targets", diskFault(Stall, 0)},
+		{`the shape "half" is none of a power's`, plan.Fault{ID: "f4", Kind: Power, Shape: "half", Duration: s(1), Targets: []string{"n1"}}},
+		{"a network fault that changes nothing", fault("f4", Network, 0, s(1), "n1")},
+		{"a network fault that changes nothing", networkFault(plan.Network{}, "n1")},
+		{"1000001 ppm lost, 0 ppm duplicated: want 0…1000000", networkFault(plan.Network{LossPPM: 1_000_001}, "n1")},
+		{"0 ppm lost, -1 ppm duplicated", networkFault(plan.Network{DuplicatePPM: -1}, "n1")},
+		{"a delay of -1ns, a jitter of 0s: want 0s…1h0m0s", networkFault(plan.Network{Delay: -1}, "n1")},
+		{"a jitter of 1h0m0.000000001s", networkFault(plan.Network{Jitter: plan.Duration(time.Hour + 1)}, "n1")},
+		{"a disk fault without a shape: want slow, stall or full", diskFault("", 0, "n1")},
+		{"a disk that is slower by 0s", diskFault(Slow, 0, "n1")},
+		{"a disk that is slower by 1h0m0.000000001s", diskFault(Slow, plan.Duration(time.Hour+1), "n1")},
+		{"a delay of 1ms: only the shape slow has one, and this is stall", diskFault(Stall, ms(1), "n1")},
+		{`"hold" in a fault of the kind pause: only the kind partition has it`, hold(fault("f4", Pause, 0, s(1), "n1"))},
+		{`"cuts" in a fault of the kind kill`, with(good[0], func(f *plan.Fault) { f.ID, f.Kind, f.Targets = "f4", Kill, []string{"n1"} })},
+		{`"clock" in a fault of the kind disk`, with(diskFault(Stall, 0, "n1"), func(f *plan.Fault) { f.Clock = &bump })},
+		{`"network" in a fault of the kind clock`, with(clockFaultOf("f4", 0, s(1), bump, "n1"), func(f *plan.Fault) { f.Network = &plan.Network{LossPPM: 1} })},
+		{`"delay" in a fault of the kind network`, with(networkFault(plan.Network{LossPPM: 1}, "n1"), func(f *plan.Fault) { f.Delay = 1 })},
 	}
 	for _, test := range tests {
 		err := Validate(append(good[:3:3], test.fault), plan.NodeNames(3))
@@ -184,4 +252,71 @@ func TestAvailable(t *testing.T) {
 		var unknown *UnknownKindError
 		require.ErrorAs(t, Available(Environment{}, []string{"flood"}), &unknown)
 	})
+	t.Run("simulation only", func(t *testing.T) {
+		c := able()
+		c["n1"].Faults[Power] = "" // whatever an agent says
+		err := Available(Environment{Capabilities: c, TargetClock: true}, []string{Kill, Power})
+		assert.EqualError(t, err, "the nemesis power is not available: only the simulation can do it (on containers a process that is killed loses nothing of what it wrote, because the machine below keeps its power); use --on sim, or leave power out of --nemesis")
+	})
+}
+
+// refusals returns the refusals that are joined in an error.
+func refusals(t *testing.T, err error) []*RefusedError {
+	t.Helper()
+	joined, ok := err.(interface{ Unwrap() []error })
+	require.True(t, ok, "%v", err)
+	var all []*RefusedError
+	for _, e := range joined.Unwrap() {
+		var r *RefusedError
+		require.ErrorAs(t, e, &r)
+		all = append(all, r)
+	}
+	return all
+}
+
+func TestCapsOfKinds(t *testing.T) {
+	require.NoError(t, SimulationCaps().AllowKinds([]string{Disk, Network, Power, Clock, Kill, Pause, Partition}))
+	require.NoError(t, ContainerCaps().AllowKinds(allKinds))
+	require.NoError(t, ContainerCaps().AllowKinds([]string{None}))
+	refused := refusals(t, ContainerCaps().AllowKinds([]string{Disk, Kill, Network, Power}))
+	require.Len(t, refused, 3)
+	for i, kind := range []string{Power, Network, Disk} {
+		assert.Equal(t, kind, refused[i].Kind)
+		assert.ErrorContains(t, refused[i], "the nemesis "+kind+" is not available: only the simulation can do it (on containers ")
+		assert.ErrorContains(t, refused[i], "; use --on sim, or leave "+kind+" out of --nemesis")
+	}
+	var unknown *UnknownKindError
+	require.ErrorAs(t, SimulationCaps().AllowKinds([]string{"flood"}), &unknown)
+
+	caps := SimulationCaps()
+	caps.Kinds()[0] = "flood"
+	require.NoError(t, caps.AllowKinds([]string{Partition}), "the list is the caller's own")
+}
+
+func TestCapsOfSchedules(t *testing.T) {
+	cut := partitionFault("f1", 0, s(1), SplitCuts([]string{"n1"}, []string{"n2"}))
+	held := hold(cut)
+	held.ID = "f2"
+	power := fault("f3", Power, 0, s(1), "n1")
+	disk := diskFault(Full, 0, "n1")
+	more := disk
+	more.ID = "f5"
+	schedule := []plan.Fault{cut, disk, held, power, more}
+	require.NoError(t, SimulationCaps().AllowSchedule(schedule))
+	require.NoError(t, ContainerCaps().AllowSchedule([]plan.Fault{cut, fault("f2", Kill, 0, s(1), "n1")}))
+	assert.True(t, SimulationCaps().Holds())
+	assert.False(t, ContainerCaps().Holds())
+
+	refused := refusals(t, ContainerCaps().AllowSchedule(schedule))
+	require.Len(t, refused, 3)
+	assert.Equal(t, []string{"f2"}, refused[0].Faults)
+	assert.EqualError(t, refused[0], `the nemesis partition (f2) is not available: only the simulation can hold messages back (on containers the agents drop packets and cannot keep them); use --on sim, or take "hold" out of the plan's schedule`)
+	assert.Equal(t, Power, refused[1].Kind)
+	assert.Equal(t, []string{"f3"}, refused[1].Faults)
+	assert.Equal(t, []string{"f4", "f5"}, refused[2].Faults)
+	assert.ErrorContains(t, refused[2], "the nemesis disk (f4 f5) is not available")
+	assert.ErrorContains(t, refused[2], "; use --on sim, or take f4 f5 out of the plan's schedule")
+
+	var unknown *UnknownKindError
+	require.ErrorAs(t, SimulationCaps().AllowSchedule([]plan.Fault{fault("f1", "flood", 0, s(1))}), &unknown)
 }

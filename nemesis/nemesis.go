@@ -139,10 +139,13 @@ func (n *Nemesis) Active() []string {
 //
 // A fault that could not be verified is recorded so, and is no error. The
 // error is a *NotHealedError for each fault that would not heal, a
-// *NotInjectedError if ctx ended before every fault was begun, what Validate
-// or the recorder says, or all of these joined.
+// *NotInjectedError if ctx ended before every fault was begun, what Validate,
+// the recorder or ContainerCaps say, or several of these joined.
 func (n *Nemesis) Run(ctx context.Context, schedule []plan.Fault) error {
 	if err := Validate(schedule, n.nodes); err != nil {
+		return err
+	}
+	if err := ContainerCaps().AllowSchedule(schedule); err != nil {
 		return err
 	}
 	var clockNodes []string

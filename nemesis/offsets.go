@@ -45,7 +45,6 @@ func (p clockPart) constant(since, until time.Time) span {
 
 // drifted is elapsed·ppm/10⁶ in an order that does not overflow for any run's length.
 func drifted(elapsed time.Duration, ppm int64) time.Duration {
-	const million = 1_000_000
 	return elapsed/million*time.Duration(ppm) + elapsed%million*time.Duration(ppm)/million
 }
 

@@ -30,7 +30,7 @@ func partitionKind() *kind {
 			return o.Shortest, o.Longest
 		},
 		draw:     drawPartition,
-		describe: func(nodes []string, f *plan.Fault) string { return describeCuts(nodes, f.Cuts) },
+		describe: describePartition,
 		check:    checkPartition,
 		begin: func(n *Nemesis, f *plan.Fault) effect {
 			return &partition{n: n, fault: f.ID, cuts: sortCuts(n.nodes, slices.Clone(f.Cuts))}
@@ -65,6 +65,14 @@ func drawPartition(r *rand.Rand, nodes []string, _ bool, f *plan.Fault) {
 		}
 	}
 	f.Targets, f.Cuts = inOrder(nodes, f.Targets), sortCuts(nodes, f.Cuts)
+}
+
+func describePartition(nodes []string, f *plan.Fault) string {
+	text := describeCuts(nodes, f.Cuts)
+	if f.Hold {
+		text += ", messages held back"
+	}
+	return text
 }
 
 func checkPartition(nodes []string, f *plan.Fault) error {

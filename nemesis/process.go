@@ -13,7 +13,7 @@ import (
 	"github.com/refute-lab/refute/nemesis/agent/protocol"
 )
 
-// The shapes of pauses and kills: how many nodes they take.
+// The shapes of pauses, kills and power cuts: how many nodes they take.
 const (
 	One      = "one"
 	Minority = "minority"
@@ -21,10 +21,10 @@ const (
 	All      = "all"
 )
 
-// process is the resource that pauses and kills hold of a node.
+// process is the resource that pauses, kills and power cuts hold of a node.
 const process = "process"
 
-// drawTargets picks as many nodes as a pause's or a kill's shape says.
+// drawTargets picks as many nodes as a pause's, a kill's or a power cut's shape says.
 func drawTargets(r *rand.Rand, nodes []string, _ bool, f *plan.Fault) {
 	n := len(nodes)
 	k := 1
@@ -42,16 +42,25 @@ func drawTargets(r *rand.Rand, nodes []string, _ bool, f *plan.Fault) {
 
 // spanOutage keeps outages of a majority short, because nothing can be
 // observed of a cluster that never answers: one leaves room for another in
-// what a run may have of them.
+// what a run may have of them. Where several must be, each gets its share,
+// and a pause one more.
 func spanOutage(shape string, length time.Duration, o ScheduleOptions) (time.Duration, time.Duration) {
 	if shape == Majority || shape == All {
-		return o.Shortest, max(o.Shortest, min(o.Longest*3/5, length/mostOutage-o.Shortest))
+		most := length/mostOutage - o.Shortest
+		if o.outages > 1 {
+			most = length / mostOutage / time.Duration(o.outages+1)
+		}
+		return o.Shortest, max(o.Shortest, min(o.Longest*3/5, most))
 	}
 	return o.Shortest, o.Longest
 }
 
 func describeTargets(verb string) func([]string, *plan.Fault) string {
 	return func(_ []string, f *plan.Fault) string { return verb + " " + strings.Join(f.Targets, " ") }
+}
+
+func describePower(_ []string, f *plan.Fault) string {
+	return "power of " + strings.Join(f.Targets, " ") + " cut"
 }
 
 func checkTargets(_ []string, f *plan.Fault) error {

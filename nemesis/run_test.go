@@ -408,6 +408,13 @@ func TestRunRefuses(t *testing.T) {
 	var refused *RefusedError
 	require.ErrorAs(t, n.Run(t.Context(), []plan.Fault{clockFaultOf("f1", 0, s(1), bump, "n1")}), &refused)
 	assert.Equal(t, Clock, refused.Kind)
+	held := partitionFault("f2", 0, s(1), SplitCuts([]string{"n1"}, []string{"n2"}))
+	held.Hold = true
+	for _, simulated := range []plan.Fault{fault("f2", Power, s(1), s(1), "n1"), diskFault(Full, 0, "n1"), networkFault(plan.Network{LossPPM: 1}, "n1"), held} {
+		require.ErrorAs(t, b.nemesis.Run(t.Context(), []plan.Fault{fault("f1", Kill, 0, s(1), "n1"), simulated}), &refused)
+		assert.Equal(t, simulated.Kind, refused.Kind)
+		assert.Equal(t, []string{simulated.ID}, refused.Faults)
+	}
 	assert.Empty(t, b.calls, "nothing was done")
 	assert.Empty(t, b.tape.events)
 }

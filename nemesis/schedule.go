@@ -18,6 +18,9 @@ type ScheduleOptions struct {
 	// Shortest and Longest bound a fault's duration; 1 s and 5 s. Outages of a
 	// majority last at most three fifths of Longest; clock faults may last a third of the run.
 	Shortest, Longest time.Duration
+
+	// outages is of how many kinds the schedule owes an outage of a majority.
+	outages int
 }
 
 func (o ScheduleOptions) filled() ScheduleOptions {
@@ -59,8 +62,9 @@ const (
 // like cards, so that each gets its turn before any comes again. The first
 // fault starts after about a second, the last is healed a second before the
 // end. Faults overlap, except where they could not be told apart: no two
-// pauses or kills and no two clock faults hold the same node at once, and
-// no clock is set or set right while its node is paused or down.
+// pauses, kills or power cuts, no two clock faults and no two disk faults hold
+// the same node at once, and no clock is set or set right while its node is
+// paused or down. Partitions drop what is sent; none holds it.
 //
 // Unknown kinds and those for which there are too few nodes are left out; see
 // ParseKinds and Available, which refuse them.
@@ -79,6 +83,11 @@ func Schedule(seed uint64, names []string, nodes []string, length time.Duration,
 	}
 	if len(wanted) == 0 || window < leastWindow {
 		return []plan.Fault{}
+	}
+	for _, k := range wanted {
+		if k.resource == process && slices.ContainsFunc(k.shapes, func(s shape) bool { return s.must }) {
+			b.options.outages++
+		}
 	}
 	slots := b.deal(wanted)
 	// The hardest to place come first; the one that opens the run before all.

@@ -21,9 +21,17 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // The schedule of a seed is a promise: plans are compared and reports quoted
 // by their seeds. A change of this file is a change that users must be told of.
 func TestGoldenSchedule(t *testing.T) {
-	got, err := json.MarshalIndent(Schedule(42, allKinds, plan.NodeNames(5), 30*time.Second, ScheduleOptions{}), "", "  ")
+	nodes := plan.NodeNames(5)
+	golden(t, "schedule-seed-42.json", Schedule(42, allKinds, nodes, 30*time.Second, ScheduleOptions{}))
+	golden(t, "schedule-every-kind-seed-42.json", Schedule(42, everyKind, nodes, 40*time.Second, ScheduleOptions{}))
+}
+
+// golden compares the value's JSON with a file.
+func golden(t *testing.T, name string, value any) {
+	t.Helper()
+	got, err := json.MarshalIndent(value, "", "  ")
 	require.NoError(t, err)
-	path := filepath.Join("testdata", "schedule-seed-42.json")
+	path := filepath.Join("testdata", name)
 	if *update {
 		require.NoError(t, os.WriteFile(path, append(got, '\n'), 0o644))
 	}
@@ -34,7 +42,7 @@ func TestGoldenSchedule(t *testing.T) {
 
 func end(f plan.Fault) plan.Duration { return f.At + f.Duration }
 
-func holdsProcess(f plan.Fault) bool { return f.Kind == Pause || f.Kind == Kill }
+func holdsProcess(f plan.Fault) bool { return f.Kind == Pause || f.Kind == Kill || f.Kind == Power }
 
 // checkSound checks what holds for every schedule, however short.
 func checkSound(t assert.TestingT, schedule []plan.Fault, nodes []string, length time.Duration) {
@@ -51,7 +59,7 @@ func checkSound(t assert.TestingT, schedule []plan.Fault, nodes []string, length
 				continue
 			}
 			overlap := f.At < end(g)+apart && g.At < end(f)+apart
-			if holdsProcess(f) && holdsProcess(g) || f.Kind == Clock && g.Kind == Clock {
+			if holdsProcess(f) && holdsProcess(g) || f.Kind == g.Kind && (f.Kind == Clock || f.Kind == Disk) {
 				assert.Falsef(t, overlap, "%+v and %+v hold the same node", f, g)
 			}
 			if f.Kind == Clock && holdsProcess(g) {
@@ -118,7 +126,7 @@ func majorityOutage(schedule []plan.Fault, nodes []string) time.Duration {
 }
 
 func genKinds(t *rapid.T) []string {
-	kinds := rapid.SliceOfNDistinct(rapid.SampledFrom(allKinds), 1, 4, rapid.ID[string]).Draw(t, "kinds")
+	kinds := rapid.SliceOfNDistinct(rapid.SampledFrom(everyKind), 1, len(everyKind), rapid.ID[string]).Draw(t, "kinds")
 	return kinds
 }
 
@@ -147,13 +155,16 @@ func TestSchedulesAreComplete(t *testing.T) {
 		nodes := plan.NodeNames(3 + int(seed%7))
 		length := []time.Duration{15, 16, 20, 30, 45}[seed%5] * time.Second
 		kinds := allKinds
-		if seed%3 == 0 { // any combination
+		switch seed % 3 {
+		case 0: // any combination
 			kinds = nil
-			for i, k := range allKinds {
-				if (seed/3%15+1)>>i&1 == 1 {
+			for i, k := range everyKind {
+				if (seed/3%127+1)>>i&1 == 1 {
 					kinds = append(kinds, k)
 				}
 			}
+		case 1:
+			kinds = everyKind
 		}
 		checkComplete(t, seed, kinds, nodes, length)
 		if t.Failed() {
@@ -166,11 +177,12 @@ func checkComplete(t *testing.T, seed uint64, kinds, nodes []string, length time
 	schedule := Schedule(seed, kinds, nodes, length, ScheduleOptions{})
 	checkSound(t, schedule, nodes, length)
 	count, shapes := map[string]int{}, map[string]int{}
-	strongBump, minorityApart, skewed := false, false, time.Duration(0)
+	strongBump, minorityApart, lossy, skewed := false, false, false, time.Duration(0)
 	for _, f := range schedule {
 		count[f.Kind]++
 		shapes[f.Kind+"/"+f.Shape]++
 		strongBump = strongBump || f.Shape == Bump && time.Duration(f.Clock.Offset).Abs() >= 500*time.Millisecond
+		lossy = lossy || f.Shape == Lossy && f.Network.LossPPM >= 50_000
 		minorityApart = minorityApart || f.Shape == IsolateOne || f.Shape == MajorityMinority
 		assert.GreaterOrEqual(t, f.Duration, s(1), "%+v", f)
 		longest := 5 * time.Second
@@ -185,6 +197,15 @@ func checkComplete(t *testing.T, seed uint64, kinds, nodes []string, length time
 	}
 	if count[Kill] > 0 {
 		assert.Positive(t, shapes["kill/majority"]+shapes["kill/all"])
+	}
+	if count[Power] > 0 {
+		assert.Positive(t, shapes["power/majority"]+shapes["power/all"])
+	}
+	if count[Disk] > 0 {
+		assert.Positive(t, shapes["disk/stall"])
+	}
+	if count[Network] > 0 {
+		assert.True(t, lossy, "a loss that matters")
 	}
 	if count[Clock] > 0 {
 		assert.True(t, strongBump, "a bump that matters")
@@ -203,7 +224,7 @@ func checkComplete(t *testing.T, seed uint64, kinds, nodes []string, length time
 // Over a long run each shape comes about as often as the others of its kind.
 func TestEveryShapeGetsItsTurn(t *testing.T) {
 	shapes := map[string]map[string]int{}
-	for _, f := range Schedule(7, allKinds, plan.NodeNames(5), 10*time.Minute, ScheduleOptions{}) {
+	for _, f := range Schedule(7, everyKind, plan.NodeNames(5), 20*time.Minute, ScheduleOptions{}) {
 		if shapes[f.Kind] == nil {
 			shapes[f.Kind] = map[string]int{}
 		}

@@ -11,8 +11,12 @@ import (
 
 // CommandLine returns the command that draws the same plan again: every
 // choice that the plan holds as a flag, the seed among them. The schedule
-// follows from the seed.
+// follows from the seed. It is empty for a plan that no flags describe: one
+// that lists its operations or has surroundings of its own.
 func CommandLine(p *plan.Plan) string {
+	if len(p.Operations) > 0 || p.Surroundings != nil {
+		return ""
+	}
 	words := []string{"refute", "run"}
 	flag := func(name, value string) {
 		if value != "" {
@@ -42,7 +46,8 @@ func CommandLine(p *plan.Plan) string {
 	return strings.Join(words, " ")
 }
 
-// replayCommand runs the very plan file again, schedule included.
+// replayCommand runs the very plan file again, schedule included, on the
+// backend that the plan names.
 func replayCommand(f *Folder) string { return "refute run --plan " + shellQuote(f.Plan()) }
 
 // checkCommand judges the recorded history again.

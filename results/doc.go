@@ -15,6 +15,7 @@
 //	results/runs/NAME/TIMESTAMP/
 //	    plan.json       everything that is needed to run again
 //	    history.jsonl   what happened, an event a line
+//	    trace.jsonl     the messages behind the witnesses (simulated runs alone)
 //	    results.json    the verdicts, for programs (Document)
 //	    report.html     the same for people, one self-contained page
 //	    junit.xml       the same for CI systems
@@ -47,6 +48,25 @@
 // logarithm of the time, every bar has room for its label, and left-out time
 // is written where it was left out. The trade-off is that lengths cannot be
 // compared by eye; the table below has the numbers.
+//
+// # Space-time diagrams
+//
+// A simulated run can tell every message, so that a reader can see why a
+// witness came about and not only that it did. Below the timeline of such a
+// witness stands a diagram in the manner of Lamport's: a lane for each client
+// process of the witness and each node, time to the right, messages as slanted
+// arrows, on each node's lane the value that it held. A value has one colour
+// wherever it is, so that it can be followed with a finger from the client
+// that wrote it to the one that read it, or to the × where it was lost.
+//
+// Messages take a millisecond and the moments that matter can be seconds
+// apart, so the time axis is to scale in stretches and a zigzag cuts the time
+// between them. What gets room on the axis is chosen: the witness' operations
+// with their messages, the changes of a node's state to or from a value of the
+// witness with the messages that brought them, ends and starts of nodes and
+// the edges of faults. In a busy minute these few are what explains it; the
+// rest would hide them. Labels are placed greedily, first those that tell
+// most, never over another text; what finds no room is told by pointing at it.
 //
 // # Words
 //

@@ -39,7 +39,8 @@ type Document struct {
 	Staleness map[string]float64 `json:"staleness"`
 	// Faults are in the order of their injection.
 	Faults []Fault `json:"faults"`
-	// Command is the command line that runs the plan again.
+	// Command is the command line that runs the plan again from flags alone;
+	// empty where flags can't describe it, and the plan's file is needed.
 	Command string `json:"command,omitempty"`
 	// Version is the version of refute that wrote the file; may be empty.
 	Version string `json:"version,omitempty"`

@@ -16,6 +16,7 @@ import (
 const (
 	PlanFile     = "plan.json"
 	HistoryFile  = "history.jsonl"
+	TraceFile    = "trace.jsonl"
 	DocumentFile = "results.json"
 	ReportFile   = "report.html"
 	JUnitFile    = "junit.xml"
@@ -46,6 +47,9 @@ func (f *Folder) Plan() string { return filepath.Join(f.Path, PlanFile) }
 
 // History is the path of history.jsonl.
 func (f *Folder) History() string { return filepath.Join(f.Path, HistoryFile) }
+
+// Trace is the path of trace.jsonl, which only a simulated run with witnesses has.
+func (f *Folder) Trace() string { return filepath.Join(f.Path, TraceFile) }
 
 // Document is the path of results.json.
 func (f *Folder) Document() string { return filepath.Join(f.Path, DocumentFile) }

@@ -41,6 +41,7 @@ type detail struct {
 	pictures  bool // Porcupine's
 	around    bool // the operations beside the witness' own
 	witnesses int  // drawn of each claim
+	arrows    int  // of all space-time diagrams together
 	faults    int
 	plan      int // bytes
 	sample    int // points by outcome; 0: all that are kept
@@ -49,9 +50,9 @@ type detail struct {
 }
 
 var details = []detail{
-	{pictures: true, around: true, witnesses: 10, faults: 500, plan: 200 << 10, text: 4000, lists: 200},
-	{around: true, witnesses: 5, faults: 300, plan: 50 << 10, text: 2000, lists: 100},
-	{witnesses: 2, faults: 100, plan: 20 << 10, sample: 500, text: 1000, lists: 50},
+	{pictures: true, around: true, witnesses: 10, arrows: 2000, faults: 500, plan: 200 << 10, text: 4000, lists: 200},
+	{around: true, witnesses: 5, arrows: 800, faults: 300, plan: 50 << 10, text: 2000, lists: 100},
+	{witnesses: 2, arrows: 300, faults: 100, plan: 20 << 10, sample: 500, text: 1000, lists: 50},
 	{witnesses: 1, faults: 20, sample: 100, text: 300, lists: 20},
 }
 

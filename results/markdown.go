@@ -49,8 +49,12 @@ func Markdown(run *Run) []byte {
 		run.markdownClaim(&b, i, c)
 	}
 	markdownFaultTable(&b, d)
-	fmt.Fprintf(&b, "\n## Traffic\n\n%s operations in %.1f s: %s ok, %s info (outcome unknown), %s fail, on %s.\n",
-		thousands(d.Stats.Operations), d.Stats.Seconds, thousands(d.Stats.Ok), thousands(d.Stats.Info), thousands(d.Stats.Fail), count(d.Stats.Keys, "key"))
+	took := run.took()
+	if run.simulated() {
+		took += ", in simulation"
+	}
+	fmt.Fprintf(&b, "\n## Traffic\n\n%s operations in %s: %s ok, %s info (outcome unknown), %s fail, on %s.\n",
+		thousands(d.Stats.Operations), took, thousands(d.Stats.Ok), thousands(d.Stats.Info), thousands(d.Stats.Fail), count(d.Stats.Keys, "key"))
 	run.markdownCommands(&b)
 	return b.Bytes()
 }

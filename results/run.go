@@ -8,6 +8,9 @@ import (
 	"github.com/refute-lab/refute/harness/plan"
 )
 
+// backendSim is the plan's name for the simulation.
+const backendSim = "sim"
+
 // Run is a run as its files tell it: what every form of the report is drawn from.
 type Run struct {
 	// Folder is where the files are; nil for a history that was checked on
@@ -30,6 +33,18 @@ func (run *Run) name() string {
 		return run.Plan.Name
 	}
 	return "history"
+}
+
+// simulated says whether the run was one of virtual time.
+func (run *Run) simulated() bool { return run.Plan != nil && run.Plan.Backend == backendSim }
+
+// took is the length of the main phase, in the words of the backend.
+func (run *Run) took() string {
+	text := fmt.Sprintf("%.1f s", run.Document.Stats.Seconds)
+	if run.simulated() {
+		text += " of virtual time"
+	}
+	return text
 }
 
 // position is the place of the claim in the document.

@@ -71,7 +71,8 @@ type Scan struct {
 	// Crashes are the first crashesMost.
 	Crashes []Crash
 	// Warning says that the file could not be read to its end; empty otherwise.
-	Warning string
+	// TraceWarning says the same of the trace.
+	Warning, TraceWarning string
 	// Series are the aggregates by time.
 	Series *Series
 	// Sample is a uniform sample of completed operations by outcome.
@@ -92,6 +93,8 @@ type Scene struct {
 	Around []*Moment
 	// Missing are indexes that the history does not have.
 	Missing []int64
+	// Traced is what the trace tells; nil where there is none, as for runs on containers.
+	Traced *Traced
 }
 
 // Scene returns the operations of witness number i of claim number c of the

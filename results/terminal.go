@@ -193,7 +193,11 @@ func (t *terminal) faults() {
 		}
 	}
 	t.line("")
-	text := thousands(d.Stats.Operations) + " operations: " + thousands(d.Stats.Ok) + " ok, " + thousands(d.Stats.Info) +
+	where := ""
+	if t.run.simulated() {
+		where = " in simulation (" + t.run.took() + ")"
+	}
+	text := thousands(d.Stats.Operations) + " operations" + where + ": " + thousands(d.Stats.Ok) + " ok, " + thousands(d.Stats.Info) +
 		" info (outcome unknown), " + thousands(d.Stats.Fail) + " fail; "
 	switch {
 	case len(d.Faults) == 0:

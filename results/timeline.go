@@ -203,6 +203,8 @@ func (f Fault) class() string {
 	switch kind {
 	case "partition", "pause", "kill", "clock":
 		return kind
+	case "power":
+		return "kill" // for a node it is the same
 	}
 	return "other"
 }

@@ -36,7 +36,7 @@ type view struct {
 
 	Command, Replay, Recheck, Plan     string
 	PlanSHA256, HistorySHA256, Version string
-	HasPictures                        bool
+	HasPictures, Simulated             bool
 
 	Data          *chartData
 	CSS, UPlotCSS template.CSS
@@ -58,6 +58,7 @@ type witnessView struct {
 	Title, Explanation string
 	Faults             []chip
 	Picture            *picture
+	Diagram            *diagram
 	Operations         []operationView
 	Indexes            string
 	Porcupine          string
@@ -101,6 +102,9 @@ type viewer struct {
 	pictures  int  // bytes of Porcupine's pictures so far
 	dropped   int  // pictures left out
 	explained bool // a timeline has had its legend
+	arrows    int  // in the diagrams so far
+	undrawn   int  // diagrams left out
+	followed  bool // a diagram has had its legend
 }
 
 func newView(run *Run, visualize Visualize, level detail) *view {
@@ -112,6 +116,7 @@ func newView(run *Run, visualize Visualize, level detail) *view {
 		JS:      template.JS(asset("report.js")),
 		UPlotJS: template.JS("/*!\nuPlot\n" + asset("uplot/LICENSE") + "*/\n" + asset("uplot/uPlot.iife.min.js")),
 	}}
+	v.view.Simulated = run.simulated()
 	if run.Folder != nil {
 		v.view.Timestamp = clip(run.Folder.Timestamp, 60)
 		v.view.Replay, v.view.Recheck = clip(replayCommand(run.Folder), 4000), clip(checkCommand(run.Folder, d), 8000)
@@ -120,6 +125,9 @@ func newView(run *Run, visualize Visualize, level detail) *view {
 	warnings := d.Warnings
 	if run.Scan != nil && run.Scan.Warning != "" {
 		warnings = append(slices.Clone(warnings), run.Scan.Warning)
+	}
+	if run.Scan != nil && run.Scan.TraceWarning != "" {
+		warnings = append(slices.Clone(warnings), run.Scan.TraceWarning)
 	}
 	v.view.Warnings = v.lines(warnings, "warnings")
 	v.facts()
@@ -159,6 +167,9 @@ func (v *viewer) leftOut() {
 	if v.dropped > 0 {
 		v.cut("Porcupine's pictures of %s", plural(v.dropped, "witness", "witnesses"))
 	}
+	if v.undrawn > 0 {
+		v.cut("the space-time diagrams of %s", plural(v.undrawn, "witness", "witnesses"))
+	}
 	if s := v.run.Scan; s != nil {
 		if s.Undrawn > 0 {
 			v.cut("the operations of %s (only their indexes are here)", plural(s.Undrawn, "witness", "witnesses"))
@@ -191,12 +202,16 @@ func (v *viewer) facts() {
 			nemesis = "none"
 		}
 		add("nemesis", nemesis)
-		add("on", p.Backend)
+		on := p.Backend
+		if v.run.simulated() {
+			on = "simulation"
+		}
+		add("on", on)
 		add("seed", fmt.Sprint(p.Seed))
 	}
 	add("operations", thousands(v.run.Document.Stats.Operations))
-	if s := v.run.Document.Stats.Seconds; s > 0 {
-		add("main phase", fmt.Sprintf("%.1f s", s))
+	if v.run.Document.Stats.Seconds > 0 {
+		add("main phase", v.run.took())
 	}
 }
 

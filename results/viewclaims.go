@@ -71,12 +71,32 @@ func (v *viewer) witness(position, i int, c Claim) witnessView {
 	if !v.explained {
 		out.Picture.Legend, v.explained = true, true
 	}
+	v.diagram(&out, scene)
 	for n, m := range scene.Witness {
 		out.Operations = append(out.Operations, newOperationView(n+1, m))
 	}
 	out.Porcupine = v.porcupine(scene, info.Faults)
 	v.view.HasPictures = v.view.HasPictures || out.Porcupine != ""
 	return out
+}
+
+// diagram draws what a simulated run's trace tells of the witness, as long as the page has room.
+func (v *viewer) diagram(out *witnessView, scene *Scene) {
+	if scene.Traced == nil {
+		return
+	}
+	room := v.level.arrows - v.arrows
+	out.Diagram = scene.diagram(v.run.Document.Faults, room)
+	if out.Diagram == nil {
+		if room <= 0 {
+			v.undrawn++
+		}
+		return
+	}
+	v.arrows += len(out.Diagram.Arrows)
+	if !v.followed {
+		out.Diagram.Legend, v.followed = true, true
+	}
 }
 
 // porcupine returns Porcupine's page of the witness, or nothing where there

@@ -51,8 +51,8 @@ func Write(folder *Folder, report checker.Report, options Options) (*Run, error)
 	return Draw(folder, options)
 }
 
-// Load reads a run folder: results.json, and plan.json and history.jsonl
-// where they are there.
+// Load reads a run folder: results.json, and plan.json, history.jsonl and
+// trace.jsonl where they are there.
 func Load(folder *Folder) (*Run, error) {
 	d, err := ReadDocument(folder.Document())
 	if err != nil {
@@ -63,7 +63,13 @@ func Load(folder *Folder) (*Run, error) {
 		return nil, err
 	}
 	run.Scan, err = ScanFile(d, folder.History())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) {
+		return run, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := run.Scan.readTrace(folder.Trace()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	return run, nil

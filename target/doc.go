@@ -18,7 +18,8 @@
 // small interfaces that it implements, Register, Dumper, Quieter, Clock, and
 // callers ask for them with a type assertion: a target without replica dumps
 // is simply not dumped, and a clock fault on a target that can't tell its
-// clock is refused, because it could not be verified.
+// clock is refused, because it could not be verified. A System may know what it
+// would be if it were safe (Controlled), which is what it is held against.
 //
 // Errors carry the one distinction on which every verdict hangs. A definite
 // error means that the operation did not and never will take effect; anything

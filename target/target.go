@@ -47,6 +47,18 @@ type System interface {
 	Connect(node, address string) (Client, error)
 }
 
+// Controlled is a system that knows what it would be if it were safe. A
+// schedule of faults that refutes a claim of the system has shown something
+// about the system only if the same schedule does not refute it of the control:
+// else it is the schedule, the harness or the checker that is to blame.
+type Controlled interface {
+	System
+	// Control returns the same target for as many nodes, configured so that its
+	// claims are theorems. A system that is so already returns its like: one
+	// with the same settings.
+	Control() (System, error)
+}
+
 // Peer is a member of the cluster as the other members see it.
 type Peer struct {
 	Name    string

@@ -1,6 +1,9 @@
 package generator
 
 import (
+	"math"
+	"math/big"
+	"math/bits"
 	"time"
 
 	"github.com/refute-lab/refute/harness/history"
@@ -48,8 +51,8 @@ func (s Sequences) Operation(worker, index int) (Operation, bool) {
 // before it rests; see Pace.
 const Together = 5
 
-// spread is the part of the time between two bursts in which all workers begin theirs.
-const spread = 0.1
+// spread is the part of the time between two bursts, as 1/spread, in which all workers begin theirs.
+const spread = 10
 
 // Pace gives operations their times, at a total of rate operations a second.
 // All workers ask in bursts of Together operations each, which they begin at
@@ -57,21 +60,42 @@ const spread = 0.1
 // alone with the store; anomalies need several at a time, and they need
 // clients that ask again while a write is still on its way. The mean rate, and
 // so the length of the history, stays what it is. A rate of 0 sets no times.
+//
+// Times are the same on every machine: the rate is divided by exactly, and the
+// rest are integers, for the last bits of floating-point sums differ.
 func Pace(g Generator, seed uint64, concurrency int, rate float64) Generator {
-	if rate <= 0 {
+	if !(rate > 0) || math.IsInf(rate, 1) {
 		return g
 	}
-	interval := float64(Together) * float64(concurrency) / rate * float64(time.Second)
+	interval := burstInterval(concurrency, rate)
 	return Function(func(worker, index int) (Operation, bool) {
 		op, ok := g.Operation(worker, index)
 		if !ok {
 			return op, false
 		}
-		number := index / Together
-		jitter := plan.Draw(seed, "pace", uint64(worker), uint64(number))
-		op.At = time.Duration((float64(number) + spread*float64(jitter>>11)/(1<<53)) * interval)
+		number := uint64(index / Together)
+		// The high word of the product is uniform below interval/spread.
+		jitter, _ := bits.Mul64(plan.Draw(seed, "pace", uint64(worker), number), interval/spread)
+		beyond, at := bits.Mul64(number, interval)
+		at, carry := bits.Add64(at, jitter, 0)
+		if beyond+carry > 0 || at > math.MaxInt64 {
+			at = math.MaxInt64 // later than any run ends
+		}
+		op.At = time.Duration(at)
 		return op, true
 	})
+}
+
+// burstInterval returns the nanoseconds between two bursts of a worker, rounded down.
+func burstInterval(concurrency int, rate float64) uint64 {
+	interval := new(big.Rat).SetInt64(int64(time.Second) * Together)
+	interval.Mul(interval, new(big.Rat).SetInt64(int64(concurrency)))
+	interval.Quo(interval, new(big.Rat).SetFloat64(rate))
+	whole := new(big.Int).Quo(interval.Num(), interval.Denom())
+	if !whole.IsInt64() {
+		return math.MaxInt64
+	}
+	return whole.Uint64()
 }
 
 // Nodes says which node a worker asks. Workers with an even number stay on

@@ -2,6 +2,7 @@ package generator_test
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -56,6 +57,37 @@ func TestPaceAtRateZeroWaitsForNothing(t *testing.T) {
 	op, ok := generator.Pace(endless, 1, 3, 0).Operation(2, 1000)
 	require.True(t, ok)
 	assert.Zero(t, op.At)
+}
+
+// The times of a seed are the same on every machine and in every version.
+func TestPaceNeverChanges(t *testing.T) {
+	at := func(g generator.Generator, worker, index int) time.Duration {
+		op, _ := g.Operation(worker, index)
+		return op.At
+	}
+	g := generator.Pace(endless, 42, 10, 333.3)
+	assert.Equal(t, 6179451*time.Nanosecond, at(g, 3, 0))
+	assert.Equal(t, 3601245827*time.Nanosecond, at(g, 7, 123))
+	assert.Equal(t, 277777*time.Hour+47*time.Minute+26573933875*time.Nanosecond, at(generator.Pace(endless, 42, 1, 1e-3), 0, 1_000_000))
+}
+
+// What no duration can hold is later than everything, never negative.
+func TestPaceOfExtremes(t *testing.T) {
+	for _, rate := range []float64{math.SmallestNonzeroFloat64, 1e-12, math.MaxFloat64, math.Inf(1), math.NaN(), -1} {
+		g := generator.Pace(endless, 1, 1000, rate)
+		before := time.Duration(0)
+		for index := 0; index < 1<<29; index = index*3 + 1 {
+			op, ok := g.Operation(1, index)
+			require.True(t, ok)
+			assert.GreaterOrEqual(t, op.At, before, "rate %v, operation %d", rate, index)
+			before = op.At
+		}
+		if rate < 1 && rate > 0 {
+			assert.Equal(t, time.Duration(math.MaxInt64), before)
+		} else {
+			assert.Zero(t, before)
+		}
+	}
 }
 
 func TestPaceEndsWhereItsGeneratorEnds(t *testing.T) {

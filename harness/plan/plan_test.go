@@ -20,6 +20,7 @@ import (
 )
 
 func example() *plan.Plan {
+	seven := int64(7)
 	return &plan.Plan{
 		Format: plan.Format, Name: "leaderless-register", Seed: math.MaxUint64, Backend: "docker",
 		Target:   plan.Target{Name: "leaderless", Nodes: 5, Settings: map[string]string{"w": "2", "n": "3", "r": "2"}},
@@ -32,7 +33,22 @@ func example() *plan.Plan {
 			{ID: "f2", Kind: "clock", Shape: "strobe", Targets: []string{"n3"}, At: plan.Duration(2 * time.Second),
 				Duration: plan.Duration(time.Second),
 				Clock:    &plan.Clock{Period: plan.Duration(time.Millisecond), Delta: plan.Duration(-time.Hour), RatePPM: -100}},
+			{ID: "f3", Kind: "network", Shape: "lossy", Targets: []string{"n2"}, At: plan.Duration(3 * time.Second),
+				Duration: plan.Duration(time.Second),
+				Network: &plan.Network{LossPPM: 1_000_000, DuplicatePPM: 1, Delay: plan.Duration(time.Millisecond),
+					Jitter: plan.Duration(time.Microsecond)}},
+			{ID: "f4", Kind: "disk", Shape: "slow", Targets: []string{"n2"}, At: plan.Duration(4 * time.Second),
+				Duration: plan.Duration(time.Second), Delay: plan.Duration(20 * time.Millisecond)},
+			{ID: "f5", Kind: "partition", Cuts: []history.Cut{{From: "n5", To: "n1"}}, At: plan.Duration(5 * time.Second),
+				Duration: plan.Duration(time.Second), Hold: true},
 		},
+		Operations: []plan.Operation{
+			{Worker: 9, Index: 4, F: "write", Key: "r0", Value: &seven, Node: "n1"},
+			{Worker: 0, Index: 4, At: plan.Duration(time.Second), F: "read", Key: "r0", Node: "n5"},
+			{Worker: 9, Index: 2, At: plan.Duration(time.Second), F: "refresh", Node: "n2"},
+		},
+		Surroundings: &plan.Surroundings{Seed: 3, Latency: plan.Duration(time.Millisecond), Sync: plan.Duration(2 * time.Millisecond),
+			LossPPM: 10, DuplicatePPM: 20},
 		Claims: []string{"linearizable", "convergence"},
 		Expect: []string{"refuted:linearizable"},
 		Limits: plan.Limits{Time: plan.Duration(30 * time.Second), Operation: plan.Duration(time.Second),
@@ -84,6 +100,7 @@ func TestSaveReplacesTheFileAsAWhole(t *testing.T) {
 
 func TestEqualPlansHaveEqualBytes(t *testing.T) {
 	a, b := example(), example()
+	a.Operations, b.Operations = nil, []plan.Operation{}
 	a.Schedule, b.Schedule = nil, []plan.Fault{}
 	a.Nemesis, b.Nemesis = nil, []string{}
 	a.Target.Settings, b.Target.Settings = nil, map[string]string{}
@@ -142,6 +159,27 @@ func TestValidateRefuses(t *testing.T) {
 		"cut twice":            {func(p *plan.Plan) { p.Schedule[0].Cuts[1].To = "n2" }, "n1 to n2 stands twice"},
 		"negative period":      {func(p *plan.Plan) { p.Schedule[1].Clock.Period = -1 }, "clock.period"},
 		"strobe of no period":  {func(p *plan.Plan) { p.Schedule[1].Clock.Period = 0 }, "clock.period"},
+		"negative loss":        {func(p *plan.Plan) { p.Schedule[2].Network.LossPPM = -1 }, "schedule[2].network.loss_ppm: -1: want 0 to 1000000"},
+		"more than all twice":  {func(p *plan.Plan) { p.Schedule[2].Network.DuplicatePPM = 1_000_001 }, "schedule[2].network.duplicate_ppm: 1000001"},
+		"negative delay":       {func(p *plan.Plan) { p.Schedule[2].Network.Delay = -1 }, "schedule[2].network.delay: -1ns is negative"},
+		"negative jitter":      {func(p *plan.Plan) { p.Schedule[2].Network.Jitter = -1 }, "schedule[2].network.jitter"},
+		"negative slowness":    {func(p *plan.Plan) { p.Schedule[3].Delay = -1 }, "schedule[3].delay: -1ns is negative"},
+		"worker below zero":    {func(p *plan.Plan) { p.Operations[0].Worker = -1 }, "operations[0].worker: -1: want 0 to 9"},
+		"worker too many":      {func(p *plan.Plan) { p.Operations[0].Worker = 10 }, "operations[0].worker: 10: want 0 to 9, because workload.concurrency is 10"},
+		"index below zero":     {func(p *plan.Plan) { p.Operations[1].Index = -1 }, "operations[1].index: -1 is negative"},
+		"place twice":          {func(p *plan.Plan) { p.Operations[2].Index = 4 }, "operations[2].index: 4 of worker 9 is operations[0] already"},
+		"operation too early":  {func(p *plan.Plan) { p.Operations[0].At = -1 }, "operations[0].at: -1ns is negative"},
+		"operation too late":   {func(p *plan.Plan) { p.Operations[2].At = 31 * second }, "operations[2].at: 31s is after the end"},
+		"operations mixed up":  {func(p *plan.Plan) { p.Operations[2].At-- }, "operations[2].at: 999.999999ms is before 1s of operations[1]"},
+		"no function":          {func(p *plan.Plan) { p.Operations[2].F = "" }, "operations[2].f: the name is missing"},
+		"bad key":              {func(p *plan.Plan) { p.Operations[1].Key = "r 0" }, `operations[1].key: "r 0" holds ' '`},
+		"asks nobody":          {func(p *plan.Plan) { p.Operations[1].Node = "" }, `operations[1].node: no node is called ""`},
+		"asks a stranger":      {func(p *plan.Plan) { p.Operations[1].Node = "n6" }, "operations[1].node"},
+		"no latency":           {func(p *plan.Plan) { p.Surroundings.Latency = 0 }, "surroundings.latency: 0s: want a time above zero"},
+		"endless latency":      {func(p *plan.Plan) { p.Surroundings.Latency = math.MaxInt64 }, "at most 1m0s"},
+		"negative sync":        {func(p *plan.Plan) { p.Surroundings.Sync = -1 }, "surroundings.sync: -1ns"},
+		"all and more lost":    {func(p *plan.Plan) { p.Surroundings.LossPPM = 1_000_001 }, "surroundings.loss_ppm"},
+		"fewer than none":      {func(p *plan.Plan) { p.Surroundings.DuplicatePPM = -1 }, "surroundings.duplicate_ppm"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := example()

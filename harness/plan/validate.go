@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/refute-lab/refute/harness/history"
 )
@@ -16,6 +17,11 @@ const (
 	MaxNodes = 1000
 	// maxName is the longest name, in bytes: it becomes a part of file and container names.
 	maxName = 100
+	// million is the whole of what is counted in ppm.
+	million = 1_000_000
+	// maxMean is the longest mean time of a simulated network or disk. Tails
+	// of the distribution are far longer, and their sums must not overflow.
+	maxMean = Duration(time.Minute)
 )
 
 // InvalidError says what is wrong with a plan.
@@ -34,10 +40,12 @@ func invalid(field, format string, args ...any) error {
 }
 
 // Validate says whether the plan makes sense by itself: its version, names,
-// numbers, and a schedule in order whose faults have different identifiers and
-// name existing nodes. It knows no target, workload, claim or kind of fault by
-// name: whether these exist is for the one who runs the plan to say. The error
-// is an *InvalidError or a *FormatVersionError.
+// numbers, a schedule in order whose faults have different identifiers and
+// name existing nodes, and operations in order that have different places and
+// name existing workers and nodes. It knows no target, workload, claim or kind
+// of fault by name: whether these exist, and which particulars a fault may
+// have, is for the one who runs the plan to say. The error is an *InvalidError
+// or a *FormatVersionError.
 func (p *Plan) Validate() error {
 	if p.Format != Format {
 		return &FormatVersionError{Version: p.Format}
@@ -73,7 +81,13 @@ func (p *Plan) Validate() error {
 	if err := p.Limits.validate(); err != nil {
 		return err
 	}
-	return p.checkSchedule()
+	if err := p.checkSchedule(); err != nil {
+		return err
+	}
+	if err := p.checkOperations(); err != nil {
+		return err
+	}
+	return p.Surroundings.validate("surroundings")
 }
 
 // checkNames checks the lists of names.
@@ -179,7 +193,94 @@ func (f *Fault) validate(at string, nodes int) error {
 		}
 		cuts[cut] = true
 	}
+	if f.Delay < 0 {
+		return invalid(at+".delay", "%s is negative", f.Delay)
+	}
+	if err := f.Network.validate(at + ".network"); err != nil {
+		return err
+	}
 	return f.Clock.validate(at + ".clock")
+}
+
+func (p *Plan) checkOperations() error {
+	type place struct{ worker, index int }
+	places := make(map[place]int, len(p.Operations))
+	for i := range p.Operations {
+		o := &p.Operations[i]
+		// There may be very many: names of fields are made for errors only.
+		field := func(name string) string { return "operations[" + strconv.Itoa(i) + "]." + name }
+		if name, cause := o.check(p); cause != "" {
+			return invalid(field(name), "%s", cause)
+		}
+		if i > 0 && o.At < p.Operations[i-1].At {
+			return invalid(field("at"), "%s is before %s of operations[%d]: want the operations in the order of their times", o.At, p.Operations[i-1].At, i-1)
+		}
+		here := place{o.Worker, o.Index}
+		if first, twice := places[here]; twice {
+			return invalid(field("index"), "%d of worker %d is operations[%d] already", o.Index, o.Worker, first)
+		}
+		places[here] = i
+	}
+	return nil
+}
+
+// check returns the field that is wrong, and what is; cause is empty if nothing is.
+func (o *Operation) check(p *Plan) (field, cause string) {
+	switch {
+	case o.Worker < 0 || o.Worker >= p.Workload.Concurrency:
+		return "worker", fmt.Sprintf("%d: want 0 to %d, because workload.concurrency is %d", o.Worker, p.Workload.Concurrency-1, p.Workload.Concurrency)
+	case o.Index < 0:
+		return "index", fmt.Sprintf("%d is negative", o.Index)
+	case o.At < 0:
+		return "at", fmt.Sprintf("%s is negative", o.At)
+	case o.At > p.Limits.Time:
+		return "at", fmt.Sprintf("%s is after the end of the main phase (limits.time is %s): the operation would never happen", o.At, p.Limits.Time)
+	}
+	if cause := nameCause(o.F); cause != "" {
+		return "f", cause
+	}
+	if cause := nameCause(o.Key); o.Key != "" && cause != "" {
+		return "key", cause
+	}
+	return "node", nodeCause(o.Node, p.Target.Nodes)
+}
+
+func (s *Surroundings) validate(at string) error {
+	if s == nil {
+		return nil
+	}
+	for _, mean := range []struct {
+		field string
+		value Duration
+	}{{".latency", s.Latency}, {".sync", s.Sync}} {
+		if mean.value <= 0 || mean.value > maxMean {
+			return invalid(at+mean.field, "%s: want a time above zero, at most %s", mean.value, maxMean)
+		}
+	}
+	return checkShares(at, s.LossPPM, s.DuplicatePPM)
+}
+
+func (n *Network) validate(at string) error {
+	switch {
+	case n == nil:
+		return nil
+	case n.Delay < 0:
+		return invalid(at+".delay", "%s is negative", n.Delay)
+	case n.Jitter < 0:
+		return invalid(at+".jitter", "%s is negative", n.Jitter)
+	}
+	return checkShares(at, n.LossPPM, n.DuplicatePPM)
+}
+
+// checkShares checks how many of a million messages are lost and duplicated.
+func checkShares(at string, loss, duplicate int64) error {
+	if loss < 0 || loss > million {
+		return invalid(at+".loss_ppm", "%d: want 0 to %d", loss, million)
+	}
+	if duplicate < 0 || duplicate > million {
+		return invalid(at+".duplicate_ppm", "%d: want 0 to %d", duplicate, million)
+	}
+	return nil
 }
 
 func (c *Clock) validate(at string) error {
@@ -226,28 +327,44 @@ func checkList(field string, list []string, check func(field, text string) error
 
 // checkNode wants n1, n2, … up to the number of nodes.
 func checkNode(field, name string, nodes int) error {
-	digits, found := strings.CutPrefix(name, "n")
-	if n, err := strconv.Atoi(digits); !found || err != nil || n < 1 || n > nodes || digits != strconv.Itoa(n) {
-		return invalid(field, "no node is called %q: the nodes are n1 to n%d", name, nodes)
+	if cause := nodeCause(name, nodes); cause != "" {
+		return &InvalidError{Field: field, Cause: cause}
 	}
 	return nil
 }
 
+// nodeCause says why there is no such node; it is empty if there is.
+func nodeCause(name string, nodes int) string {
+	digits, found := strings.CutPrefix(name, "n")
+	if n, err := strconv.Atoi(digits); !found || err != nil || n < 1 || n > nodes || digits != strconv.Itoa(n) {
+		return fmt.Sprintf("no node is called %q: the nodes are n1 to n%d", name, nodes)
+	}
+	return ""
+}
+
 func checkName(field, name string) error {
+	if cause := nameCause(name); cause != "" {
+		return &InvalidError{Field: field, Cause: cause}
+	}
+	return nil
+}
+
+// nameCause says what is wrong with a name; it is empty if nothing is.
+func nameCause(name string) string {
 	switch {
 	case name == "":
-		return invalid(field, "the name is missing")
+		return "the name is missing"
 	case len(name) > maxName:
-		return invalid(field, "the name is %d bytes long: want at most %d", len(name), maxName)
+		return fmt.Sprintf("the name is %d bytes long: want at most %d", len(name), maxName)
 	case name[0] == '.' || name[0] == '-':
-		return invalid(field, "%q begins with %q: want a letter, digit or underscore first", name, name[:1])
+		return fmt.Sprintf("%q begins with %q: want a letter, digit or underscore first", name, name[:1])
 	}
 	for _, c := range name {
 		if !isNameRune(c) {
-			return invalid(field, "%q holds %q: want letters, digits, dot, dash and underscore only", name, c)
+			return fmt.Sprintf("%q holds %q: want letters, digits, dot, dash and underscore only", name, c)
 		}
 	}
-	return nil
+	return ""
 }
 
 func isNameRune(c rune) bool {

@@ -68,6 +68,9 @@ func (w *World) toHost(o *occurrence) {
 		w.writeback(i, o.life)
 		return
 	case happensRequest:
+		if w.tracer.on {
+			w.traceRequest(o, &w.parcels.items[o.slot], h.node != nil)
+		}
 		if h.node == nil {
 			w.unanswered(i, o)
 			w.parcels.release(o.slot)

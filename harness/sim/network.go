@@ -78,7 +78,7 @@ func (w *World) release(l *link) {
 	kept := l.kept
 	l.kept = nil
 	for k := range kept {
-		w.forward(&kept[k])
+		w.transmit(&kept[k]) // another partition may cut the link by now
 	}
 	clear(kept)
 	l.kept = kept[:0]

@@ -36,6 +36,9 @@ func (w *World) start() {
 	for number := range w.schedule {
 		w.faults = append(w.faults, fault{})
 		f := &w.schedule[number]
+		if int64(f.At) >= w.deadline {
+			continue // the main phase is over by then
+		}
 		*w.queue.add(int64(f.At)) = occurrence{kind: happensFault, id: uint64(number)}
 		if end := int64(f.At + f.Duration); end < w.deadline {
 			*w.queue.add(end) = occurrence{kind: happensHeal, id: uint64(number)}

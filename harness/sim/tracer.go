@@ -3,7 +3,6 @@ package sim
 import (
 	"maps"
 	"slices"
-	"strconv"
 
 	"github.com/refute-lab/refute/harness/trace"
 	"github.com/refute-lab/refute/target/leaderless/core"
@@ -79,11 +78,15 @@ func (w *World) traceArrival(p *parcel, alive bool) {
 	w.tracer.tell(&e)
 }
 
-func (w *World) traceRequest(i int, c *worker) {
-	e := trace.Event{Kind: trace.Message, Time: w.now, Operation: w.operationOf(c.call), Node: trace.Client(i), To: w.nodes[c.node],
-		Arrived: w.now + w.clientDelay(c.call, 0), Fate: trace.Delivered, Name: "request", Key: c.key}
-	if c.kind != core.RequestGet {
-		e.Found, e.Value = true, strconv.FormatInt(w.caller.value, 10)
+// traceRequest tells of a client's request at its arrival.
+func (w *World) traceRequest(o *occurrence, p *parcel, alive bool) {
+	e := trace.Event{Kind: trace.Message, Time: p.sent, Operation: w.operationOf(o.id), Node: trace.Client(int(o.worker)), To: w.nodes[o.node],
+		Arrived: w.now, Fate: trace.Delivered, Name: "request", Key: p.message.Key}
+	if core.RequestKind(o.life) != core.RequestGet {
+		e.Found, e.Value = true, string(p.message.Cell.Value)
+	}
+	if !alive {
+		e.Fate = trace.Dead
 	}
 	w.tracer.tell(&e)
 }

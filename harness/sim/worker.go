@@ -184,9 +184,6 @@ func (w *World) send(i int, c *worker) {
 		}
 	}
 	*w.queue.add(w.now + w.clientDelay(c.call, 0)) = occurrence{kind: happensRequest, node: c.node, worker: uint16(i), life: uint32(c.kind), id: c.call, slot: slot}
-	if w.tracer.on {
-		w.traceRequest(i, c)
-	}
 }
 
 // unanswered: the request came to a node whose process is down. A machine

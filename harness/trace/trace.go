@@ -1,5 +1,11 @@
 package trace
 
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
 // Fate says what became of a message.
 type Fate string
 
@@ -40,12 +46,13 @@ type Event struct {
 	// it happened, or -1 (a hint that is handed over, a restart).
 	Operation int64 `json:"operation"`
 	// Node is where it happened; a message's receiver's name is in To. A
-	// client is called "client" and the number of its worker: "client3".
+	// client is called "client" and the number of its worker: "client3"; see Client.
 	Node string `json:"node"`
 	To   string `json:"to,omitempty"`
 	// Arrived is when a message arrived, or when it would have; 0 if that was never decided.
 	Arrived int64 `json:"arrived,omitempty"`
-	Fate    Fate  `json:"fate,omitempty"`
+	// Fate is what became of a message; empty if it was still under way when the run ended.
+	Fate Fate `json:"fate,omitempty"`
 	// Name is the message's kind, for instance "write", "written", "read-answer", "request", "reply".
 	Name string `json:"name,omitempty"`
 	Key  string `json:"key,omitempty"`
@@ -54,4 +61,62 @@ type Event struct {
 	Found   bool   `json:"found,omitempty"`
 	Value   string `json:"value,omitempty"`
 	Version string `json:"version,omitempty"`
+}
+
+// clientPrefix begins the names of clients.
+const clientPrefix = "client"
+
+// Client is the name of a worker's client in traces: "client3".
+func Client(worker int) string { return clientPrefix + strconv.Itoa(worker) }
+
+// Worker is the inverse of Client; ok is false for a node's name.
+func Worker(name string) (worker int, ok bool) {
+	digits, found := strings.CutPrefix(name, clientPrefix)
+	if !found {
+		return 0, false
+	}
+	n, err := strconv.Atoi(digits)
+	return n, err == nil && n >= 0 && Client(n) == name
+}
+
+// Validate says whether the event is one that a trace may hold. The error
+// names the field and what it should be.
+func (e *Event) Validate() error {
+	if e.Time < 0 {
+		return fmt.Errorf("time %d: want nanoseconds since the run's start", e.Time)
+	}
+	if e.Node == "" {
+		return fmt.Errorf("node is missing: want where it happened")
+	}
+	switch e.Kind {
+	case Message:
+		return e.validateMessage()
+	case State, Down, Up:
+		if e.To != "" || e.Fate != "" || e.Arrived != 0 {
+			return fmt.Errorf("kind %q with to, fate or arrived: only messages have them", e.Kind)
+		}
+		return nil
+	}
+	return fmt.Errorf("kind %q: want %s, %s, %s or %s", e.Kind, Message, State, Down, Up)
+}
+
+func (e *Event) validateMessage() error {
+	switch {
+	case e.To == "":
+		return fmt.Errorf("to is missing: a message has a receiver")
+	case e.Name == "":
+		return fmt.Errorf("name is missing: want the message's kind, for instance %q", "write")
+	case e.Arrived != 0 && e.Arrived < e.Time:
+		return fmt.Errorf("arrived %d: want no time before the sending at %d", e.Arrived, e.Time)
+	}
+	switch e.Fate {
+	case Delivered, Dead:
+		if e.Arrived < e.Time {
+			return fmt.Errorf("arrived is missing: a message that is %s has reached its receiver", e.Fate)
+		}
+	case Cut, Lost, "":
+	default:
+		return fmt.Errorf("fate %q: want %s, %s, %s, %s or none", e.Fate, Delivered, Cut, Lost, Dead)
+	}
+	return nil
 }

@@ -70,10 +70,7 @@ func (c *client) Read(ctx context.Context, key string) (target.Reading, error) {
 	}
 	value, problem := strconv.ParseInt(text, 10, 64)
 	if problem != nil {
-		return target.Reading{}, &target.Error{
-			Definite: true, Evidence: a.Evidence,
-			Message: fmt.Sprintf("node %s: the value %q of key %s is not a decimal 64-bit integer: something else wrote it", c.connection.node, text, key),
-		}
+		return target.Reading{}, notANumber(c.connection.node, key, text, a.Evidence)
 	}
 	reading.Value = value
 	return reading, nil
@@ -105,7 +102,7 @@ func (c *client) request(ctx context.Context, method, key string, body []byte) (
 		return nil, &target.Error{Message: fmt.Sprintf("node %s answered %d with something that is not its JSON: %v", c.connection.node, status, problem)}
 	}
 	if status != http.StatusOK {
-		return nil, &target.Error{Definite: a.Definite, Evidence: a.Evidence, Message: fmt.Sprintf("%s: %s", a.Code, a.Error)}
+		return nil, &target.Error{Definite: a.Definite, Evidence: a.Evidence, Message: failure(a.Code, a.Error)}
 	}
 	return &a, nil
 }

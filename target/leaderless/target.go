@@ -3,6 +3,7 @@ package leaderless
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -73,6 +74,14 @@ type system struct {
 
 // Settings returns every setting.
 func (s *system) Settings() map[string]string { return s.settings.Map() }
+
+// Core returns a copy of the settings: what a simulation boots nodes with. The
+// nodes are called n1, n2 … .
+func (s *system) Core() core.Settings {
+	settings := s.settings
+	settings.Nodes = slices.Clone(settings.Nodes)
+	return settings
+}
 
 // Claims returns what the configuration is commonly held to guarantee; see the package's documentation.
 func (s *system) Claims() []string {

@@ -91,8 +91,13 @@
 //     host. It must be readable, at the same path, for every user that the
 //     command may change to, and in whatever it may chroot to.
 //   - The state of a paused process in /proc/PID/stat is T; as long as it is traced
-//     it is t. That one thread is in t may be a short stop of the tracer's: a
-//     traced process is paused when all of its threads are (/proc/PID/task).
+//     it is t. That may also be a stop in which it only waits for the helper, which
+//     lets it go on: nothing in /proc tells the two apart, and on a busy machine
+//     the wait is long. To be sure of a pause, stop the helper too (SIGSTOP), when
+//     every thread of all that it traces is in t or T (/proc/PID/task): nobody can
+//     let them go on then. Not earlier, for a process with several threads stops
+//     only with the helper's help. Continue it (SIGCONT) after a pause, and after
+//     a kill: until then nobody is told of the end of what it traces.
 //   - While a traced program with several threads executes another one, a SIGSTOP
 //     can get lost: a thread that has taken the signal waits for the tracer, and
 //     execve ends that thread. This can happen in the first moments of a node

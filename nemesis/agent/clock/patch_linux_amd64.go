@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -54,14 +53,15 @@ func newPatcher(page string) (*patcher, error) {
 // patchAtExec patches the program of a process that is in its exec stop, and
 // leaves it stopped before its first instruction. It returns errEnded if the
 // process was killed meanwhile. After any other error the program must not run.
-func (p *patcher) patchAtExec(tid int) (*tracee, error) {
-	t := &tracee{tid: tid}
+// await is the tracee's.
+func (p *patcher) patchAtExec(tid int, await func() (unix.WaitStatus, error)) (*tracee, error) {
+	t := &tracee{tid: tid, await: await}
 	// In the exec stop the kernel has still to store execve's result into a
 	// register: go on to the end of the system call.
 	if err := ptrace(unix.PTRACE_SYSCALL, tid, 0, 0); err != nil {
 		return t, ended(err)
 	}
-	ws, err := waitFor(tid, time.Now().Add(stepTimeout))
+	ws, err := waitFor(tid)
 	switch {
 	case err != nil:
 		return t, ended(err)

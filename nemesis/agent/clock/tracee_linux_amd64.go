@@ -52,23 +52,22 @@ func isGroupStop(ws unix.WaitStatus) bool {
 	return false
 }
 
-// waitFor waits for the next stop or the end of one tracee. deadline zero means
-// without end.
-func waitFor(tid int, deadline time.Time) (unix.WaitStatus, error) {
+// waitFor waits for the next stop or the end of one tracee, for stepTimeout.
+func waitFor(tid int) (unix.WaitStatus, error) {
+	deadline := time.Now().Add(stepTimeout)
 	var ws unix.WaitStatus
-	options := waitAll
-	if !deadline.IsZero() {
-		options |= unix.WNOHANG
-	}
 	for try := 0; ; try++ {
-		got, err := unix.Wait4(tid, &ws, options, nil)
+		// Looked at before: between the two this process may itself have been
+		// stopped for long.
+		late := time.Now().After(deadline)
+		got, err := unix.Wait4(tid, &ws, waitAll|unix.WNOHANG, nil)
 		switch {
 		case err == unix.EINTR:
 		case err != nil:
 			return 0, err
 		case got == tid:
 			return ws, nil
-		case time.Now().After(deadline):
+		case late:
 			return 0, fmt.Errorf("process %d did not stop within %v (is its cgroup frozen?)", tid, stepTimeout)
 		case try < 20:
 			runtime.Gosched()
@@ -85,6 +84,8 @@ type tracee struct {
 	tid int
 	// syscall is the address of a syscall instruction in its vDSO.
 	syscall uint64
+	// await waits for what follows a job-control stop: its next stop, or its end.
+	await func() (unix.WaitStatus, error)
 }
 
 func (t *tracee) peek(addr uint64, b []byte) error {
@@ -217,7 +218,7 @@ func (t *tracee) step() error {
 			return err
 		}
 		deliver = 0
-		ws, err := waitFor(t.tid, time.Now().Add(stepTimeout))
+		ws, err := waitFor(t.tid)
 		if err != nil {
 			return err
 		}
@@ -225,7 +226,7 @@ func (t *tracee) step() error {
 			if err := ptrace(unix.PTRACE_LISTEN, t.tid, 0, 0); err != nil {
 				return err
 			}
-			if ws, err = waitFor(t.tid, time.Time{}); err != nil {
+			if ws, err = t.await(); err != nil {
 				return err
 			}
 		}

@@ -32,6 +32,10 @@ type tracer struct {
 	processes map[int]*process
 	// next is when the next tick is due, zero if none is.
 	next time.Time
+	// patching are the processes that are being patched: several where one was
+	// stopped in the middle of it. heard is what wait4 told of them meanwhile.
+	patching map[int]bool
+	heard    map[int]unix.WaitStatus
 }
 
 // process is what the tracer knows of one.
@@ -58,7 +62,10 @@ type process struct {
 const settleTicks = 10
 
 func newTracer(p *patcher, settle time.Duration, log io.Writer) *tracer {
-	return &tracer{patcher: p, settle: settle, log: log, threads: map[int]*process{}, processes: map[int]*process{}}
+	return &tracer{
+		patcher: p, settle: settle, log: log, threads: map[int]*process{}, processes: map[int]*process{},
+		patching: map[int]bool{}, heard: map[int]unix.WaitStatus{},
+	}
 }
 
 // seize begins to trace the single thread tid of a process, without stopping it.
@@ -183,17 +190,44 @@ func (t *tracer) handleAll() (more bool, err error) {
 			return false, fmt.Errorf("wait for traced processes: %w", err)
 		case tid == 0:
 			return true, nil
-		case !ws.Stopped():
-			t.remove(tid)
 		default:
 			t.handle(tid, ws)
 		}
 	}
 }
 
-// handle does what one stop needs and lets the tracee go on. An error of
-// ptrace in here means that the tracee was killed meanwhile, which wait4 tells.
+// await waits until wait4 tells something of a process that was stopped while it
+// is being patched. All others are served meanwhile: they may have been sent the
+// same signal, and a process with several threads stops only with the tracer's
+// help. What is told of one whose patching this interrupts is kept for it.
+func (t *tracer) await(pid int) (unix.WaitStatus, error) {
+	for {
+		if ws, ok := t.heard[pid]; ok {
+			delete(t.heard, pid)
+			return ws, nil
+		}
+		var ws unix.WaitStatus
+		tid, err := unix.Wait4(-1, &ws, waitAll, nil)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return 0, err
+		case t.patching[tid]:
+			t.heard[tid] = ws
+		default:
+			t.handle(tid, ws)
+		}
+	}
+}
+
+// handle notes the end of a tracee, or does what one stop needs and lets the
+// tracee go on. An error of ptrace in here means that the tracee was killed
+// meanwhile, which wait4 tells.
 func (t *tracer) handle(tid int, ws unix.WaitStatus) {
+	if !ws.Stopped() {
+		t.remove(tid)
+		return
+	}
 	p := t.known(tid)
 	event := stopEvent(ws)
 	if event == unix.PTRACE_EVENT_EXEC {
@@ -231,7 +265,10 @@ func (t *tracer) handleExec(tid int) {
 	}
 	delete(t.processes, tid)
 	t.add(tid, tid)
-	tracee, err := t.patcher.patchAtExec(tid)
+	t.patching[tid] = true
+	tracee, err := t.patcher.patchAtExec(tid, func() (unix.WaitStatus, error) { return t.await(tid) })
+	delete(t.patching, tid)
+	delete(t.heard, tid)
 	switch {
 	case err == nil:
 		_ = ptrace(unix.PTRACE_CONT, tid, 0, 0)

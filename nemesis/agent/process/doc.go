@@ -32,6 +32,13 @@
 //
 // A signal is a request and not a fact: SIGSTOP to a namespace's first process is
 // silently discarded, a process in an uninterruptible wait stops late, a process
-// may fork between two signals. Therefore each operation ends only when /proc says
-// that it has happened, for every thread of every process, or fails by name.
+// may fork between two signals, one that waits for its vfork child is deaf, and a
+// traced one looks stopped whenever it waits for its tracer. Therefore each operation
+// ends only when /proc says that it has happened, for every thread of every
+// process, or fails by name.
+//
+// Of a traced process /proc says it only if the tracer has stopped too. So a pause
+// stops the clock's helper, after the node and for as long as the node. The price:
+// should the kernel kill a process of a paused node, as when memory runs out, its
+// exit is reported only when the pause ends.
 package process

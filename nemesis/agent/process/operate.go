@@ -12,8 +12,10 @@ import (
 )
 
 const (
-	// settleFor bounds how long the kernel may take to act on a signal.
-	settleFor = 5 * time.Second
+	// settleFor bounds how long the kernel may take to act on a signal, on a
+	// loaded machine. The controller waits a little longer for the answer, so
+	// that it is told what did not happen.
+	settleFor = 4 * time.Second
 	// startFor bounds how long the shim may take to start the entrypoint.
 	startFor = 20 * time.Second
 	// lookEvery is the time between two looks at /proc.
@@ -79,7 +81,8 @@ func (s *Supervisor) start(ctx context.Context) error {
 	if c.Held {
 		// It stops itself. A second SIGSTOP, sent before that, would not add up
 		// with it: continued once, the process would go on to stop itself.
-		return s.settle(ctx, 0)
+		_, err := s.settle(ctx, false)
+		return err
 	}
 	return nil
 }
@@ -125,10 +128,12 @@ func (s *Supervisor) kill(ctx context.Context) error {
 	}
 }
 
-// sweep kills the node's processes until none is alive.
+// sweep kills the node's processes until none is alive. A helper that a pause
+// stopped continues, for the kernel reports a traced process's end to its parent
+// only after its tracer has taken note of it.
 func (s *Supervisor) sweep(ctx context.Context) error {
 	return poll(ctx, func() (bool, error) {
-		members, err := s.members()
+		members, helpers, err := s.look()
 		if err != nil {
 			return false, err
 		}
@@ -138,69 +143,156 @@ func (s *Supervisor) sweep(ctx context.Context) error {
 				continue
 			}
 			alive = true
-			if err := unix.Kill(m.pid, unix.SIGKILL); err != nil && err != unix.ESRCH {
-				return false, fmt.Errorf("kill process %d: %w", m.pid, err)
+			if err := send(m, unix.SIGKILL); err != nil {
+				return false, err
 			}
 		}
-		return !alive, nil
+		return !alive, thaw(helpers)
 	}, "kill the node")
 }
 
-// Pause stops every process of the node and returns when all their threads have
-// stopped. The node stays stopped until the last fault that paused it resumes it.
+// Pause stops every process of the node and returns when none of their threads
+// can execute anything until it is continued; its answer shows them so. Otherwise
+// it fails. The node stays stopped until the last fault that paused it resumes it.
 func (s *Supervisor) Pause(ctx context.Context, fault string) (protocol.Process, error) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	s.mu.Lock()
 	s.pauses[fault] = true
 	s.mu.Unlock()
-	if err := s.settle(ctx, unix.SIGSTOP); err != nil {
+	members, err := s.settle(ctx, true)
+	if err != nil {
 		s.mu.Lock()
 		delete(s.pauses, fault)
 		last := len(s.pauses) == 0
 		s.mu.Unlock()
 		if last {
-			err = errors.Join(err, s.proceed(context.WithoutCancel(ctx)))
+			_, continued := s.proceed(context.WithoutCancel(ctx))
+			err = errors.Join(err, continued)
 		}
 		return protocol.Process{}, err
 	}
-	return s.State()
+	return s.described(members), nil
 }
 
-// settle sends signal (0 for none) to whatever of the node is not stopped, until
-// every process is. s.turn is held.
+// settle returns the node's processes when all of them have stopped for good. If
+// stop is set it makes them; otherwise it waits for those that stop themselves.
+// s.turn is held.
 //
-// Two looks in a row must find the same processes, all of them stopped: a
-// process can have been forked behind the first look's back, and a traced one
-// can be seen in a passing stop of its tracer's.
-func (s *Supervisor) settle(ctx context.Context, signal unix.Signal) error {
+// A process that is traced, as under the clock's wrapper, shows the same letter
+// (t) whether it obeys a SIGSTOP or waits a moment for its tracer, who then lets
+// it go on. Nothing in /proc tells the two apart, and on a busy machine the moment
+// is long. Therefore the tracer, the agent's helper, is stopped as well, once all
+// that it traces seem to be: then nobody can let them go on. It must not be
+// stopped earlier, because a process with several threads stops only with its help.
+//
+// Three looks in a row must find the same processes, all of them halted: after
+// the first, nobody is left who could continue a traced one; so what the second
+// sees halted stays halted and forks no more; and the third sees what was forked
+// behind the back of the second.
+func (s *Supervisor) settle(ctx context.Context, stop bool) ([]entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, settleFor)
 	defer cancel()
-	var before []entry
-	return poll(ctx, func() (bool, error) {
-		members, err := s.members()
-		if err != nil {
+	const looks = 3
+	var members []entry
+	same := 0
+	err := poll(ctx, func() (bool, error) {
+		before := members
+		var helpers []entry
+		var err error
+		if members, helpers, err = s.look(); err != nil {
 			return false, err
 		}
-		all := true
+		halted, alive := true, false
 		for _, m := range members {
-			if m.stopped {
-				continue
+			halted = halted && m.halted()
+			alive = alive || !m.dead()
+		}
+		if stop {
+			if err := halt(members); err != nil {
+				return false, err
 			}
-			all = false
-			if err := unix.Kill(m.pid, signal); err != nil && err != unix.ESRCH {
-				return false, fmt.Errorf("stop process %d: %w", m.pid, err)
+			if halted && alive {
+				halted, err = freeze(helpers)
+			} else {
+				err = thaw(helpers)
+			}
+			if err != nil {
+				return false, err
 			}
 		}
-		same := all && before != nil && equal(before, members)
-		before = members
-		if !all {
-			before = nil
-		} else if before == nil {
-			before = []entry{}
+		switch {
+		case !halted:
+			same = 0
+		case same > 0 && equal(before, members):
+			same++
+		default:
+			same = 1
 		}
-		return same, nil
+		return same == looks, nil
 	}, "stop the node")
+	return members, err
+}
+
+// halt sends SIGSTOP to each process that is not known to have obeyed one. A
+// second one, to a process that has, is dropped when it is continued.
+//
+// A process that has called vfork(2), as posix_spawn and Go do, waits in the
+// kernel, deaf to SIGSTOP (D), until its child has executed its program. If the
+// child was stopped before that, neither would ever get on. So the children of a
+// process that waits deaf, for whatever, are let go until it does so no more.
+func halt(members []entry) error {
+	deaf := map[int]bool{}
+	for _, m := range members {
+		deaf[m.pid] = m.state == 'D'
+	}
+	for _, m := range members {
+		var err error
+		switch {
+		case m.dead():
+		case deaf[m.parent] && m.halted():
+			err = send(m, unix.SIGCONT)
+		case !deaf[m.parent] && m.state != 'T':
+			err = send(m, unix.SIGSTOP)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// freeze stops helpers and says whether all have stopped.
+func freeze(helpers []entry) (bool, error) {
+	all := true
+	for _, h := range helpers {
+		if h.halted() {
+			continue
+		}
+		all = false
+		if err := send(h, unix.SIGSTOP); err != nil {
+			return false, err
+		}
+	}
+	return all, nil
+}
+
+// thaw continues the helpers.
+func thaw(helpers []entry) error {
+	for _, h := range helpers {
+		if err := send(h, unix.SIGCONT); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// send sends a signal to a process that may have ended meanwhile.
+func send(e entry, number unix.Signal) error {
+	if err := unix.Kill(e.pid, number); err != nil && err != unix.ESRCH {
+		return fmt.Errorf("send %s to process %d: %w", unix.SignalName(number), e.pid, err)
+	}
+	return nil
 }
 
 func equal(a, b []entry) bool {
@@ -217,7 +309,7 @@ func equal(a, b []entry) bool {
 
 // Resume ends fault's pause. After the last one it continues every process and
 // returns when the kernel no longer shows any as stopped, or after a second: a
-// process may have stopped itself.
+// process may have stopped itself. Its answer is what it saw last.
 func (s *Supervisor) Resume(ctx context.Context, fault string) (protocol.Process, error) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
@@ -226,40 +318,50 @@ func (s *Supervisor) Resume(ctx context.Context, fault string) (protocol.Process
 	delete(s.pauses, fault)
 	last := held && len(s.pauses) == 0
 	s.mu.Unlock()
-	if last {
-		if err := s.proceed(ctx); err != nil {
-			return protocol.Process{}, err
-		}
+	if !last {
+		return s.State()
 	}
-	return s.State()
+	members, err := s.proceed(ctx)
+	if err != nil {
+		return protocol.Process{}, err
+	}
+	return s.described(members), nil
 }
 
-// proceed continues every process of the node. s.turn is held.
-func (s *Supervisor) proceed(ctx context.Context) error {
+// proceed continues every process of the node and then the helpers, and returns
+// the processes as it saw them last. s.turn is held.
+func (s *Supervisor) proceed(ctx context.Context) ([]entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	first := true
+	var members []entry
 	err := poll(ctx, func() (bool, error) {
-		members, err := s.members()
-		if err != nil {
+		var helpers []entry
+		var err error
+		if members, helpers, err = s.look(); err != nil {
 			return false, err
 		}
 		waiting := false
 		for _, m := range members {
 			if first {
-				if err := unix.Kill(m.pid, unix.SIGCONT); err != nil && err != unix.ESRCH {
-					return false, fmt.Errorf("continue process %d: %w", m.pid, err)
+				if err := send(m, unix.SIGCONT); err != nil {
+					return false, err
 				}
 			}
 			waiting = waiting || m.state == 'T' || m.state == 't'
 		}
-		first = false
+		if first {
+			first = false
+			if err := thaw(helpers); err != nil {
+				return false, err
+			}
+		}
 		return !waiting, nil
 	}, "continue the node")
 	if errors.Is(err, context.DeadlineExceeded) {
-		return nil
+		err = nil
 	}
-	return err
+	return members, err
 }
 
 // Release ends fault's pause and kill, whichever it has.
@@ -309,7 +411,8 @@ func (s *Supervisor) releaseAll(ctx context.Context, start bool) error {
 	s.mu.Unlock()
 	var errs []error
 	if paused {
-		errs = append(errs, s.proceed(ctx))
+		_, err := s.proceed(ctx)
+		errs = append(errs, err)
 	}
 	if killed && leader == 0 && start {
 		errs = append(errs, s.start(ctx))

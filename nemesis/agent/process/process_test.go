@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -15,23 +16,51 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/refute-lab/refute/nemesis/agent/clock"
 	"github.com/refute-lab/refute/nemesis/agent/protocol"
 )
 
 // insideVariable says that the test already runs as the first process of a PID namespace.
 const insideVariable = "REFUTE_TEST_INSIDE"
 
+func init() {
+	// Tracing and execve concern a thread: here it must be the process's first.
+	if len(os.Args) > 1 && slices.Contains([]string{"skewed", "traced", "tracer"}, os.Args[1]) {
+		runtime.LockOSThread()
+	}
+}
+
 // TestMain makes the test's executable the agent's program too.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && clock.IsMode(os.Args[1]) {
+		os.Exit(clock.Main(os.Args[1:]))
+	}
 	if len(os.Args) > 2 && os.Args[2] == "--" {
 		var err error
 		switch os.Args[1] {
+		case "skewed":
+			Final()
+			err = clock.Exec(os.Args[3], os.Args[4:], os.Environ())
+			Fail(err)
+		case "traced":
+			err = traced(os.Args[3], os.Args[4:])
+		case "tracer":
+			err = trace(os.Args[3])
 		case "shim":
 			err = Shim{Program: os.Args[0], Entrypoint: os.Args[3:]}.Run()
 		case "hold":
 			Final()
 			err = Hold(os.Args[3:])
 			Fail(err)
+		case "vforks": // starts programs without end, in the way of posix_spawn
+			for range 4 {
+				go func() {
+					for {
+						_ = exec.Command("true").Run()
+					}
+				}()
+			}
+			select {}
 		case "wrap": // a wrapper as package clock's, but one that changes nothing
 			Final()
 			path, lookErr := exec.LookPath(os.Args[3])
@@ -63,7 +92,7 @@ func inside(t *testing.T) bool {
 	if os.Getenv(insideVariable) != "" {
 		return true
 	}
-	c := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=60s")
+	c := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=300s")
 	c.Env = append(os.Environ(), insideVariable+"=1")
 	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	out, err := c.CombinedOutput()
@@ -160,23 +189,172 @@ func TestPauseStopsTheWholeFamily(t *testing.T) {
 	require.Equal(t, "S", letters(strings.ReplaceAll(state.States, "R", "S")))
 }
 
+// TestPauseOutrunsForks pauses programs that start others without end, also
+// while they are being started themselves and are traced for the clock's sake.
 func TestPauseOutrunsForks(t *testing.T) {
 	if !inside(t) {
 		return
 	}
-	p := newPod(t, Options{}, "sh", "-c", "while :; do (:); (:); done")
-	_, err := p.Spawn(t.Context(), "")
+	path := t.TempDir() + "/page"
+	page, err := clock.CreatePage(path)
 	require.NoError(t, err)
-	for i := range 30 {
+	require.NoError(t, page.Close())
+	refused := clock.Available()
+	Reap()
+	traced := Options{Wrapper: []string{"skewed", "--", path}, Helper: []string{"refute-clock", "clock-helper"}}
+	for name, entrypoint := range map[string][]string{
+		"fork":  {"sh", "-c", "while :; do (:); (:); done"},
+		"vfork": {os.Args[0], "vforks", "--"},
+	} {
+		t.Run(name, func(t *testing.T) { outrun(t, Options{}, entrypoint) })
+		t.Run(name+" under the clock's wrapper", func(t *testing.T) {
+			if refused != nil {
+				t.Skip(refused)
+			}
+			outrun(t, traced, entrypoint)
+		})
+	}
+}
+
+func outrun(t *testing.T, o Options, entrypoint []string) {
+	p := newPod(t, o, entrypoint...)
+	defer func() {
+		_, err := p.Kill(context.Background(), "")
+		require.NoError(t, err)
+	}()
+	for i := range 24 {
+		if i%4 == 0 {
+			_, err := p.Kill(t.Context(), "")
+			require.NoError(t, err)
+			_, err = p.Spawn(t.Context(), "")
+			require.NoError(t, err)
+		} else {
+			require.Eventually(t, func() bool {
+				state, err := p.State()
+				return err == nil && len(state.States) > 1
+			}, 10*time.Second, time.Millisecond, "it starts programs")
+		}
 		state, err := p.Pause(t.Context(), "f")
-		require.NoError(t, err)
-		require.Equal(t, "T", letters(strings.ReplaceAll(state.States, "Z", "")), "round %d: %q", i, state.States)
-		again, err := p.State()
-		require.NoError(t, err)
-		require.Equal(t, state.States, again.States)
+		require.NoError(t, err, "round %d", i)
+		require.NotZero(t, state.PID)
+		living := func(states string) string { return strings.ReplaceAll(states, "Z", "") }
+		require.Equal(t, "T", letters(strings.ToUpper(living(state.States))), "round %d: %q", i, state.States)
+		for range 3 {
+			again, err := p.State()
+			require.NoError(t, err)
+			require.Equal(t, living(state.States), living(again.States), "round %d", i)
+		}
 		_, err = p.Resume(t.Context(), "f")
 		require.NoError(t, err)
 	}
+}
+
+// traced becomes the command, traced by a helper that is slow: it leaves the
+// command in the stop at the end of execve until the named pipe holds a byte.
+func traced(gate string, command []string) error {
+	attached, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	helper, err := os.StartProcess(os.Args[0], []string{os.Args[0], "tracer", "--", gate}, &os.ProcAttr{Files: []*os.File{nil, w, os.Stderr}})
+	if err != nil {
+		return errors.Join(err, w.Close())
+	}
+	if err := errors.Join(w.Close(), helper.Release()); err != nil {
+		return err
+	}
+	if _, err := attached.Read(make([]byte, 1)); err != nil {
+		return fmt.Errorf("the tracer did not attach: %w", err)
+	}
+	path, err := exec.LookPath(command[0])
+	if err != nil {
+		return err
+	}
+	return syscall.Exec(path, command, os.Environ())
+}
+
+// trace is the helper of traced, its parent.
+func trace(gate string) error {
+	pid := os.Getppid()
+	ptrace := func(request int, data uintptr) error {
+		if _, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, uintptr(request), uintptr(pid), 0, data, 0, 0); errno != 0 {
+			return errno
+		}
+		return nil
+	}
+	if err := ptrace(unix.PTRACE_SEIZE, unix.PTRACE_O_TRACEEXEC|unix.PTRACE_O_EXITKILL); err != nil {
+		return err
+	}
+	if _, err := os.Stdout.Write([]byte("a")); err != nil {
+		return err
+	}
+	for {
+		var status unix.WaitStatus
+		if _, err := unix.Wait4(pid, &status, unix.WALL, nil); err != nil {
+			return err
+		}
+		request, signal := unix.PTRACE_CONT, uintptr(0)
+		switch event := int(status) >> 16; {
+		case !status.Stopped():
+			return nil
+		case event == unix.PTRACE_EVENT_EXEC:
+			pipe, err := os.Open(gate)
+			if err != nil {
+				return err
+			}
+			if _, err := pipe.Read(make([]byte, 1)); err != nil {
+				return err
+			}
+		case event == unix.PTRACE_EVENT_STOP && status.StopSignal() == unix.SIGSTOP:
+			request = unix.PTRACE_LISTEN
+		case event == 0:
+			signal = uintptr(status.StopSignal())
+		}
+		if err := ptrace(request, signal); err != nil && err != unix.ESRCH {
+			return err
+		}
+	}
+}
+
+// TestAPassingStopIsNoPause pauses a program that its tracer holds for a moment:
+// /proc shows it as it shows a stopped one.
+func TestAPassingStopIsNoPause(t *testing.T) {
+	if !inside(t) {
+		return
+	}
+	gate, ran := t.TempDir()+"/gate", t.TempDir()+"/ran"
+	require.NoError(t, unix.Mkfifo(gate, 0o600))
+	pipe, err := os.OpenFile(gate, os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer pipe.Close()
+	p := newPod(t, Options{Helper: []string{os.Args[0], "tracer"}}, os.Args[0], "traced", "--", gate, "sh", "-c", "echo > "+ran+"; exec sleep 1000")
+	state, err := p.Spawn(t.Context(), "")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		state, err = p.State()
+		return err == nil && state.States == "t"
+	}, 10*time.Second, time.Millisecond)
+	paused, err := p.Pause(t.Context(), "f")
+	require.NoError(t, err)
+	require.Equal(t, "t", paused.States)
+	_, err = pipe.Write([]byte("go"))
+	require.NoError(t, err)
+	_, helpers, err := p.look()
+	require.NoError(t, err)
+	require.Len(t, helpers, 1)
+	require.Equal(t, byte('T'), helpers[0].state, "who could let it go has stopped")
+	require.NoFileExists(t, ran)
+	_, err = p.Resume(t.Context(), "f")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { _, err := os.Stat(ran); return err == nil }, 10*time.Second, time.Millisecond)
+	// A tracer that is stopped does not hide the end of what it traces.
+	_, err = p.Pause(t.Context(), "f")
+	require.NoError(t, err)
+	killed, err := p.Kill(t.Context(), "")
+	require.NoError(t, err)
+	require.Zero(t, killed.PID)
+	require.Equal(t, "signal: killed", killed.Exit)
+	require.True(t, p.event(t).Expected)
 }
 
 func TestKillEndsTheWholeFamily(t *testing.T) {
@@ -350,10 +528,16 @@ func TestOthersAreNotMembers(t *testing.T) {
 	require.Equal(t, "T", state.States)
 	s, _, err := stat(fmt.Sprintf("/proc/%d/stat", helper))
 	require.NoError(t, err)
-	require.Equal(t, byte('S'), s, "a helper is never stopped")
+	require.Equal(t, byte('T'), s, "the helper stops too, but is not counted")
 	s, _, err = stat(fmt.Sprintf("/proc/%d/stat", p.shim.Process.Pid))
 	require.NoError(t, err)
 	require.Equal(t, byte('S'), s)
+	_, err = p.Resume(t.Context(), "f")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		s, _, err := stat(fmt.Sprintf("/proc/%d/stat", helper))
+		return err == nil && s == 'S'
+	}, 5*time.Second, time.Millisecond, "the helper continues")
 	require.NoError(t, unix.Kill(helper, unix.SIGKILL))
 }
 

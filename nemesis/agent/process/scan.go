@@ -16,14 +16,28 @@ import (
 // entry is one process as /proc shows it.
 type entry struct {
 	pid, parent int
-	// state is that of the thread group's leader, one letter.
+	// state is one letter for all threads: that of one which may execute
+	// something if there is one, else that of one which is stopped, else a dead one's.
 	state byte
-	// stopped says that every thread is stopped or dead.
-	stopped bool
 }
 
 // dead says that the process only waits to be reaped.
 func (e entry) dead() bool { return e.state == 'Z' || e.state == 'X' }
+
+// halted says that no thread executes anything: each is stopped (T), held in a
+// stop by its tracer (t), or dead.
+func (e entry) halted() bool { return rank(e.state) > 0 }
+
+// rank orders the states of a process's threads: the lowest stands for all.
+func rank(state byte) int {
+	switch state {
+	case 'T', 't':
+		return 1
+	case 'Z', 'X':
+		return 2
+	}
+	return 0
+}
 
 // space is a PID namespace as seen through one /proc.
 type space struct {
@@ -34,28 +48,28 @@ type space struct {
 	helper      []string
 }
 
-// members returns the node's processes, in order of their ids. leader is the
-// entrypoint's process, 0 for none.
-func (s space) members(leader int) ([]entry, error) {
+// look returns the node's processes and the agent's helpers among them, both in
+// order of their ids. leader is the entrypoint's process, 0 for none.
+func (s space) look(leader int) (members, helpers []entry, err error) {
 	all, err := s.all()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	parents := make(map[int]int, len(all))
 	for _, e := range all {
 		parents[e.pid] = e.parent
 	}
-	var members []entry
 	for _, e := range all {
 		if e.pid == s.agent || e.pid == s.shim || !s.descends(e.pid, parents) {
 			continue
 		}
 		if e.pid != leader && s.helps(e.pid) {
+			helpers = append(helpers, e)
 			continue
 		}
 		members = append(members, e)
 	}
-	return members, nil
+	return members, helpers, nil
 }
 
 // descends says whether pid descends from the shim, or was orphaned to the agent.
@@ -108,8 +122,8 @@ func (s space) read(pid int) (entry, error) {
 	if err != nil {
 		return entry{}, err
 	}
-	e := entry{pid: pid, parent: parent, state: state, stopped: halted(state)}
-	if !e.stopped {
+	e := entry{pid: pid, parent: parent, state: state}
+	if !e.halted() {
 		return e, nil
 	}
 	threads, err := os.ReadDir(filepath.Join(directory, "task"))
@@ -127,14 +141,12 @@ func (s space) read(pid int) (entry, error) {
 		if err != nil {
 			return entry{}, err
 		}
-		e.stopped = e.stopped && halted(state)
+		if rank(state) < rank(e.state) {
+			e.state = state
+		}
 	}
 	return e, nil
 }
-
-// halted says whether a thread in this state executes nothing: stopped (T), held
-// in its stop by a tracer (t), or dead.
-func halted(state byte) bool { return strings.IndexByte("TtZX", state) >= 0 }
 
 // gone says that a file of /proc vanished with its process.
 func gone(err error) bool {

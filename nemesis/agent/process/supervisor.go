@@ -52,8 +52,9 @@ type Options struct {
 	// Wrapper, if not empty, are arguments of the agent's program under which
 	// the entrypoint is started wherever the shim finds that it can be.
 	Wrapper []string
-	// Helper is how the command line of the wrapper's helper process begins; it
-	// is not counted among the node's processes, and never signalled.
+	// Helper is how the command line of the wrapper's helper process begins,
+	// which traces the node's processes. It is not counted among them and never
+	// killed; while a pause holds it is stopped too.
 	Helper []string
 	// Arrived is called once, when the shim has connected, with the user that
 	// the node runs as. An error refuses every start.
@@ -247,27 +248,33 @@ func (s *Supervisor) Wrapped() bool {
 
 // State returns what the kernel says of the node's processes now.
 func (s *Supervisor) State() (protocol.Process, error) {
-	members, err := s.members()
+	members, _, err := s.look()
 	if err != nil {
 		return protocol.Process{}, err
 	}
+	return s.described(members), nil
+}
+
+// described returns the node's state with the processes as they were seen.
+func (s *Supervisor) described(members []entry) protocol.Process {
 	var states strings.Builder
 	for _, m := range members {
 		states.WriteByte(m.state)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return protocol.Process{PID: s.leader, States: states.String(), Exit: s.exit, Starts: s.starts}, nil
+	return protocol.Process{PID: s.leader, States: states.String(), Exit: s.exit, Starts: s.starts}
 }
 
-func (s *Supervisor) members() ([]entry, error) {
+// look returns the node's processes and the helpers that trace them.
+func (s *Supervisor) look() (members, helpers []entry, err error) {
 	s.mu.Lock()
 	space, leader := s.space, s.leader
 	s.mu.Unlock()
 	if space.shim == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
-	return space.members(leader)
+	return space.look(leader)
 }
 
 // running returns the entrypoint's process id, 0 for none, and what is closed when it has ended.

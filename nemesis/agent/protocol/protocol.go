@@ -45,7 +45,9 @@ const (
 	// plain kill: nothing starts the process again but OpSpawn.
 	OpKill = "kill"
 	// OpPause stops every process of the node's session (SIGSTOP); OpResume continues them. Both answer with Process.
-	// Pauses are counted by fault: a node runs again when the last one is healed.
+	// OpPause answers when no thread of theirs can execute anything before it is
+	// continued, or with an error. Pauses are counted by fault: a node runs again
+	// when the last one is healed.
 	OpPause  = "pause"
 	OpResume = "resume"
 	// OpProcess answers with Process: what the kernel says of the node's process now.
@@ -134,7 +136,9 @@ type Capabilities struct {
 type Process struct {
 	// PID is in the pod's PID namespace; 0 when none runs.
 	PID int `json:"pid"`
-	// States are the states of all processes of the session, as in /proc/PID/stat (R, S, D, T, Z …), one letter each.
+	// States are the states of all processes of the session, as in /proc/PID/stat
+	// (R, S, D, T, Z …; t is a stop under a tracer), one letter each: T, t or Z
+	// only if no thread of the process is in another state.
 	States string `json:"states"`
 	// Exit describes the last exit, if there was one.
 	Exit string `json:"exit,omitempty"`

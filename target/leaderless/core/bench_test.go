@@ -1,6 +1,9 @@
 package core
 
-import "testing"
+import (
+	"strconv"
+	"testing"
+)
 
 // link runs a cluster without delays: messages are delivered first in, first
 // out, records are durable at once. What is left is the cost of the core.
@@ -8,6 +11,7 @@ type link struct {
 	nodes   []*Node
 	now     Now
 	queue   []Message
+	event   Event
 	out     Effects
 	durable []struct {
 		node int
@@ -29,9 +33,10 @@ func newLink(b *testing.B, s *Settings) *link {
 	return l
 }
 
-func (l *link) step(node int, e *Event) {
+func (l *link) step(node int, e Event) {
 	l.out.Reset()
-	l.nodes[node].Step(l.now, e, &l.out)
+	l.event = e
+	l.nodes[node].Step(l.now, &l.event, &l.out)
 	l.queue = append(l.queue, l.out.Messages...)
 	l.replies += len(l.out.Replies)
 	for _, p := range l.out.Persist {
@@ -47,16 +52,16 @@ func (l *link) do(node int, q *Request) int {
 	steps := 1
 	l.now.Mono += 1000
 	l.now.Wall += 1000
-	l.step(node, &Event{Kind: EventRequest, Request: q})
+	l.step(node, Event{Kind: EventRequest, Request: q})
 	for len(l.queue)+len(l.durable) > 0 {
 		for i := 0; i < len(l.queue); i++ {
-			m := l.queue[i]
-			l.step(int(m.To), &Event{Kind: EventMessage, Message: &m})
+			m := &l.queue[i]
+			l.step(int(m.To), Event{Kind: EventMessage, Message: m})
 			steps++
 		}
 		l.queue = l.queue[:0]
 		for i := 0; i < len(l.durable); i++ {
-			l.step(l.durable[i].node, &Event{Kind: EventDurable, ID: l.durable[i].id})
+			l.step(l.durable[i].node, Event{Kind: EventDurable, ID: l.durable[i].id})
 			steps++
 		}
 		l.durable = l.durable[:0]
@@ -95,6 +100,56 @@ func BenchmarkOperation(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(steps), "ns/step")
 		})
+	}
+}
+
+// BenchmarkMixed is what a simulation makes of the core: reads and writes, four
+// to one, of twenty keys through all of five nodes, by strict quorums.
+func BenchmarkMixed(b *testing.B) {
+	for _, c := range []struct {
+		name   string
+		repair string
+		omit   bool
+	}{
+		{"async", "async", true},
+		{"abd", "abd", true},
+		{"async with evidence", "async", false},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			l := newLink(b, settingsOf(b, 5, "repair", c.repair))
+			for _, n := range l.nodes {
+				n.OmitEvidence(c.omit)
+			}
+			keys := make([]string, 20)
+			for i := range keys {
+				keys[i] = "k" + strconv.Itoa(i)
+			}
+			value := []byte("1234567")
+			steps, i := 0, 0
+			var q Request
+			b.ReportAllocs()
+			for b.Loop() {
+				q = Request{ID: uint64(i + 1), Kind: RequestGet, Key: keys[i%20]}
+				if i%5 == 0 {
+					q.Kind, q.Value = RequestPut, value
+				}
+				steps += l.do(i*7%5, &q)
+				i++
+			}
+			if l.replies != i {
+				b.Fatalf("%d replies to %d requests", l.replies, i)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(steps), "ns/step")
+		})
+	}
+}
+
+// BenchmarkBoot starts a cluster of five nodes.
+func BenchmarkBoot(b *testing.B) {
+	s := settingsOf(b, 5)
+	b.ReportAllocs()
+	for b.Loop() {
+		newLink(b, s)
 	}
 }
 

@@ -39,9 +39,11 @@ const maxOpen = 1 << 16
 // time, so a timeout is indeterminate. A get that fails has no effect of its
 // own (a write-back only spreads a write that happened anyhow): definite.
 type coordinator struct {
-	open       map[uint64]*operation
-	free       []*operation
-	nextNumber uint64
+	open table[operation]
+	free []*operation
+	// requests and standIns are the times at which operations give up waiting
+	// for replicas, and for home replicas alone.
+	requests, standIns deadlines
 	// repairs counts the open operations in phaseAsyncRepair or waiting to enter it.
 	repairs int
 	// sequence numbers the versions of this incarnation, lastTime is the last clock reading used.
@@ -49,7 +51,7 @@ type coordinator struct {
 	lastTime int64
 }
 
-func (c *coordinator) init() { c.open = make(map[uint64]*operation) }
+func (c *coordinator) init() { c.requests.kind, c.standIns.kind = timerRequest, timerStandIn }
 
 type phase uint8
 
@@ -69,13 +71,14 @@ type operation struct {
 	number  uint64
 	request uint64 // the client's Request.ID
 	get     bool
-	replied bool
 	phase   phase
-	phases  []string // for the evidence
+	course  course // for the evidence
 	key     string
 	// cell is the newest that was read, or what is written.
 	cell    Cell
 	n, w, r int
+	// counted is how many legs' answers count in this phase.
+	counted int
 	order   []NodeID
 	// legs has the n home replicas, in order, then the stand-ins.
 	legs  []leg
@@ -113,27 +116,18 @@ type quorum struct{ n, w, r int }
 func (n *Node) request(q *Request) {
 	quorum := n.quorum(q)
 	get := q.Kind == RequestGet
-	refuse := func(code, why string) {
-		required := quorum.w
-		if get {
-			required = quorum.r
-		}
-		n.out.Replies = append(n.out.Replies, Reply{
-			ID: q.ID, Status: StatusDefinite, Code: code, Message: why, Evidence: Evidence{Required: required},
-		})
-	}
 	if problem := n.problem(q, quorum); problem != "" {
-		refuse(CodeBadRequest, problem)
+		n.refuse(q, quorum, CodeBadRequest, problem)
 		return
 	}
-	if len(n.coordinator.open) >= maxOpen {
-		refuse(CodeOverloaded, fmt.Sprintf("%d requests are open already: slow down", maxOpen))
+	if n.coordinator.open.taken >= maxOpen {
+		n.refuse(q, quorum, CodeOverloaded, fmt.Sprintf("%d requests are open already: slow down", maxOpen))
 		return
 	}
 	order := n.ring.Order(q.Key)
 	need := n.needed(get, quorum)
 	if up := n.reachable(order, quorum.n); up < need {
-		refuse(CodeUnavailable, fmt.Sprintf("of %d replicas only %d are up as far as node %s can tell, %d are needed: nothing was sent",
+		n.refuse(q, quorum, CodeUnavailable, fmt.Sprintf("of %d replicas only %d are up as far as node %s can tell, %d are needed: nothing was sent",
 			quorum.n, up, n.settings.Nodes[n.id], need))
 		return
 	}
@@ -148,15 +142,31 @@ func (n *Node) request(q *Request) {
 	}
 }
 
+// refuse answers a request that was not started.
+func (n *Node) refuse(q *Request, u quorum, code, why string) {
+	r := Reply{ID: q.ID, Status: StatusDefinite, Code: code, Message: why}
+	if !n.omitEvidence {
+		r.Evidence.Required = u.w
+		if q.Kind == RequestGet {
+			r.Evidence.Required = u.r
+		}
+	}
+	n.out.Replies = append(n.out.Replies, r)
+}
+
 // quorum returns the request's n, w and r, the settings' where it has none.
 func (n *Node) quorum(q *Request) quorum {
-	choose := func(own, setting int) int {
-		if own == 0 {
-			return setting
-		}
-		return own
+	u := quorum{q.N, q.W, q.R}
+	if u.n == 0 {
+		u.n = n.settings.N
 	}
-	return quorum{choose(q.N, n.settings.N), choose(q.W, n.settings.W), choose(q.R, n.settings.R)}
+	if u.w == 0 {
+		u.w = n.settings.W
+	}
+	if u.r == 0 {
+		u.r = n.settings.R
+	}
+	return u
 }
 
 // needed returns how many replicas must be up for the request to have a chance.
@@ -205,40 +215,37 @@ func (n *Node) problem(q *Request, u quorum) string {
 // open makes the operation, its legs for the home replicas and its timers.
 func (n *Node) open(q *Request, u quorum, order []NodeID) *operation {
 	c := &n.coordinator
-	op := &operation{}
+	var op *operation
 	if k := len(c.free); k > 0 {
 		op = c.free[k-1]
 		c.free = c.free[:k-1]
+	} else {
+		op = &operation{legs: make([]leg, 0, u.n)}
 	}
-	c.nextNumber++
-	legs := op.legs[:0]
+	op.number = c.open.add(op)
+	op.request, op.get, op.key = q.ID, q.Kind == RequestGet, q.Key
+	op.n, op.w, op.r, op.order = u.n, u.w, u.r, order
 	for home, node := range order[:u.n] {
-		legs = append(legs, leg{node: node, home: uint8(home)})
+		op.legs = append(op.legs, leg{node: node, home: uint8(home)})
 	}
-	*op = operation{
-		number: c.nextNumber, request: q.ID, get: q.Kind == RequestGet, key: q.Key,
-		n: u.n, w: u.w, r: u.r, order: order, legs: legs,
+	switch q.Kind {
+	case RequestPut:
+		op.cell.Value = q.Value
+	case RequestDelete:
+		op.cell.Tombstone = true
 	}
-	if !op.get {
-		op.cell = Cell{Value: q.Value, Tombstone: q.Kind == RequestDelete}
-		if op.cell.Tombstone {
-			op.cell.Value = nil
-		}
-	}
-	c.open[op.number] = op
-	n.setTimer(timerRequest, op.number, n.settings.RequestTimeout)
+	n.setDeadline(&c.requests, op, n.settings.RequestTimeout)
 	return op
 }
 
 // close forgets the operation: whatever still arrives for it is ignored.
 func (n *Node) close(op *operation) {
 	c := &n.coordinator
-	delete(c.open, op.number)
+	c.open.remove(op.number)
 	if op.phase == phaseLateAnswers || op.phase == phaseAsyncRepair {
 		c.repairs--
 	}
-	legs := op.legs[:0]
-	*op = operation{legs: legs}
+	*op = operation{legs: op.legs[:0]}
 	if len(c.free) < 4096 {
 		c.free = append(c.free, op)
 	}
@@ -259,7 +266,7 @@ func (n *Node) find(m *Message) (*operation, *leg) {
 	if m.Request>>requestBits != uint64(n.incarnation)&(1<<(64-requestBits)-1) {
 		return nil, nil
 	}
-	op := n.coordinator.open[m.Request&(1<<requestBits-1)]
+	op := n.coordinator.open.find(m.Request & (1<<requestBits - 1))
 	if op == nil || op.key != m.Key {
 		return nil, nil
 	}
@@ -273,7 +280,8 @@ func (n *Node) find(m *Message) (*operation, *leg) {
 
 // ask sends the request of one phase to one leg.
 func (n *Node) ask(op *operation, l *leg, kind MessageKind) {
-	m := Message{Kind: kind, To: l.node, Request: n.wireNumber(op), Key: op.key}
+	m := n.message(kind, l.node)
+	m.Origin, m.Request, m.Key = op.request, n.wireNumber(op), op.key
 	if kind == MessageWrite {
 		m.Cell = op.cell
 		l.flags |= legSent
@@ -281,7 +289,6 @@ func (n *Node) ask(op *operation, l *leg, kind MessageKind) {
 	if l.is(legStandIn) {
 		m.StandsIn, m.HintFor = true, op.order[l.home]
 	}
-	n.send(m)
 }
 
 // homeSet is a set of positions in the preference list.
@@ -294,6 +301,14 @@ func (s *homeSet) has(home uint8) bool { return s[home/64]&(1<<(home%64)) != 0 }
 // replica and its stand-ins count once.
 func (op *operation) tally(f legFlags) int {
 	count := 0
+	if len(op.legs) == op.n { // no stand-ins
+		for i := range op.legs {
+			if op.legs[i].is(f) {
+				count++
+			}
+		}
+		return count
+	}
 	var seen homeSet
 	for i := range op.legs {
 		if l := &op.legs[i]; l.is(f) && !seen.has(l.home) {
@@ -305,11 +320,7 @@ func (op *operation) tally(f legFlags) int {
 }
 
 // requestTimeout ends what an operation is waiting for.
-func (n *Node) requestTimeout(number uint64) {
-	op := n.coordinator.open[number]
-	if op == nil {
-		return
-	}
+func (n *Node) requestTimeout(op *operation) {
 	switch op.phase {
 	case phaseRead:
 		n.readTimeout(op, legAnswered, op.r, "answered the read")

@@ -70,7 +70,8 @@ const (
 
 // Request is what a client asks a node, which becomes the coordinator.
 type Request struct {
-	// ID is chosen by the driver and comes back in the Reply.
+	// ID is chosen by the driver and comes back in the Reply, and in
+	// Message.Origin; a driver that reads the latter starts at 1.
 	ID   uint64
 	Kind RequestKind
 	Key  string
@@ -168,10 +169,23 @@ type Effects struct {
 	Persist  []Persist
 }
 
-// Reset empties the effects and keeps their memory.
+// Reset empties the effects and keeps their memory, but nothing that they pointed to.
 func (e *Effects) Reset() {
-	clear(e.Messages)
-	clear(e.Replies)
-	clear(e.Persist)
+	release(e.Messages)
+	for i := range e.Replies {
+		r := &e.Replies[i]
+		r.Code, r.Message, r.Cell.Value, r.Evidence = "", "", nil, Evidence{}
+	}
+	for i := range e.Persist {
+		e.Persist[i].Record = nil
+	}
 	e.Messages, e.Replies, e.Timers, e.Persist = e.Messages[:0], e.Replies[:0], e.Timers[:0], e.Persist[:0]
+}
+
+// release drops what the messages point to. That is enough for memory that will
+// be overwritten, and faster than to clear it.
+func release(messages []Message) {
+	for i := range messages {
+		messages[i].Key, messages[i].Cell.Value = "", nil
+	}
 }

@@ -31,13 +31,13 @@ func (d *detector) arm(n *Node) {
 	// A little jitter keeps the heartbeats of a cluster from marching in step.
 	after := n.settings.Heartbeat - n.draw(n.settings.Heartbeat/8+1)
 	d.nextTick = n.now.Mono + after
-	n.setTimer(timerHeartbeat, 0, after)
+	n.setTimer(timerHeartbeat, after)
 }
 
 func (d *detector) tick(n *Node) {
 	for i := range d.heardAt {
 		if NodeID(i) != n.id {
-			n.send(Message{Kind: MessageHeartbeat, To: NodeID(i)})
+			n.message(MessageHeartbeat, NodeID(i))
 		}
 	}
 	d.arm(n)

@@ -31,6 +31,8 @@
 //	version.go      the order of versions, last write wins
 //	replica.go      storing cells; what may be acknowledged and shown, and when
 //	coordinator.go  requests, quorums, what an error means
+//	deadline.go     how long operations wait, with one timer for all of them
+//	table.go        finding what is open by its number
 //	read.go         reads
 //	write.go        writes, timestamps from clocks
 //	fetch.go        writers that fetch the greatest timestamp first
@@ -51,9 +53,10 @@
 // real stores ship, and gives up something: last write wins with clocks loses
 // acknowledged writes, sloppy quorums do not overlap, asynchronous repair lets
 // two reads in a row go back in time, an early acknowledgement dies with the
-// process. Conflicting writes are never kept side by side (no version vectors
-// yet), deletes leave tombstones for ever, and nothing compares replicas in
-// the background: a key that nobody reads and no hint covers stays divergent.
+// process, and so does a hint that was not logged. Conflicting writes are never
+// kept side by side (no version vectors yet), deletes leave tombstones for
+// ever, and nothing compares replicas in the background: a key that nobody
+// reads and no hint covers stays divergent.
 //
 // # Determinism
 //

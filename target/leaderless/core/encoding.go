@@ -134,11 +134,11 @@ func (d *decoder) version() Version {
 	return v
 }
 
-// content reads a cell into memory of its own; an empty value becomes nil.
+// content reads a cell, whose value is a part of the input; an empty one becomes nil.
 func (d *decoder) content(flags byte) Cell {
 	c := Cell{Version: d.version(), Tombstone: flags&flagTombstone != 0}
 	if b := d.bytes(MaxValueBytes); len(b) != 0 {
-		c.Value = append([]byte(nil), b...)
+		c.Value = b
 	}
 	if d.err != nil {
 		return Cell{}

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"testing"
@@ -107,6 +108,13 @@ func TestGreatestMessageFits(t *testing.T) {
 	m.Key += "x"
 	_, err = DecodeMessage(AppendMessage(nil, &m))
 	assert.ErrorIs(t, err, ErrMessage)
+}
+
+// decodeRecord decodes a record into memory of its own.
+func decodeRecord(b []byte) (record, error) {
+	r, key, err := parseRecord(b)
+	r.key, r.cell.Value = string(key), bytes.Clone(r.cell.Value)
+	return r, err
 }
 
 func TestRecordRoundTrip(t *testing.T) {

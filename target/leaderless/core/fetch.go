@@ -15,7 +15,7 @@ import "math"
 // replicas as well as w. A fetch that fails has written nothing: definite.
 
 func (n *Node) startFetch(op *operation) {
-	op.phase, op.phases = phaseFetch, phasesFetch
+	op.phase, op.course = phaseFetch, courseFetch
 	n.startPhase(op, MessageFetch)
 }
 
@@ -28,7 +28,7 @@ func (n *Node) fetched(m *Message) {
 	l.flags |= legAnswered
 	l.version = m.Cell.Version
 	op.count(l)
-	if op.tally(legCounted) < op.r {
+	if op.counted < op.r {
 		return
 	}
 	greatest := int64(0)

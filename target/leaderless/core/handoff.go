@@ -6,7 +6,7 @@ func (n *Node) armHandoff() {
 		return
 	}
 	n.hints.armed = true
-	n.setTimer(timerHandoff, 0, n.settings.HintRetry)
+	n.setTimer(timerHandoff, n.settings.HintRetry)
 }
 
 // handoffTick delivers to every node whose time has come.
@@ -35,7 +35,8 @@ func (n *Node) handOff(home NodeID) {
 	}
 	q.unanswered = 0
 	for h := q.first; h != nil && q.unanswered < handoffBatch; h = h.next {
-		n.send(Message{Kind: MessageHandoff, To: home, Key: h.key, Cell: h.memory})
+		m := n.message(MessageHandoff, home)
+		m.Key, m.Cell = h.key, h.memory
 		q.unanswered++
 	}
 	q.interval = max(q.interval, n.settings.HintRetry)
@@ -45,7 +46,7 @@ func (n *Node) handOff(home NodeID) {
 
 // storeHandoff handles MessageHandoff: to the home replica a hint is a write like any other.
 func (n *Node) storeHandoff(m *Message) {
-	answer := Message{Kind: MessageHandedOff, To: m.From, Key: m.Key, Cell: Cell{Version: m.Cell.Version}}
+	answer := Message{Kind: MessageHandedOff, From: n.id, To: m.From, Key: m.Key, Cell: Cell{Version: m.Cell.Version}}
 	n.apply(n.replica.slot(m.Key), &m.Cell, &record{kind: recordCell, key: m.Key, cell: m.Cell}, &answer)
 }
 

@@ -25,6 +25,12 @@ import (
 // the version durably; the removal is logged, and if a kill loses the removal
 // the hint is delivered once more, which does no harm.
 //
+// With hint-log=off, which is unsafe on purpose, hints are kept in memory only
+// and count as kept at once: whoever kept them forgets them when it is killed.
+// Cassandra writes its hints to files every ten seconds (hints_flush_period)
+// and does not sync them. With strict quorums a replica then stays stale until
+// a read repairs it; with sloppy ones the hint was the acknowledged write.
+//
 // With hints=off a coordinator keeps none, and a stand-in keeps what it has
 // accepted for ever: a sloppy quorum without handoff.
 type hintStore struct {
@@ -128,7 +134,11 @@ func (n *Node) keepHint(home NodeID, key string, c *Cell, answer *Message) bool 
 		n.hints.dropped++
 		return false
 	}
-	n.apply(&n.hints.add(home, key).slot, c, &record{kind: recordHint, key: key, home: home, cell: *c}, answer)
+	h := n.hints.add(home, key)
+	if !n.settings.HintLog {
+		h.recover(*c)
+	}
+	n.apply(&h.slot, c, &record{kind: recordHint, key: key, home: home, cell: *c}, answer)
 	n.armHandoff()
 	return true
 }
@@ -180,6 +190,8 @@ func (n *Node) hintDone(home NodeID, key string, v Version) bool {
 	if !n.hints.remove(home, key, v) {
 		return false
 	}
-	n.log(&record{kind: recordHandedOff, key: key, home: home, cell: Cell{Version: v}})
+	if n.settings.HintLog {
+		n.log(&record{kind: recordHandedOff, key: key, home: home, cell: Cell{Version: v}})
+	}
 	return true
 }

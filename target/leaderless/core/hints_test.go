@@ -164,7 +164,7 @@ func TestHandoffBacksOffAndDeliversInBatches(t *testing.T) {
 	var sentAt []int64
 	for range 40 {
 		b.now.Mono += 50e6
-		if out := b.step(Event{Kind: EventTimer, ID: timerHandoff << timerShift}); len(handoffs(out)) > 0 {
+		if out := b.step(Event{Kind: EventTimer, ID: timerHandoff}); len(handoffs(out)) > 0 {
 			require.Len(t, handoffs(out), handoffBatch)
 			sentAt = append(sentAt, (b.now.Mono-1e9)/50e6)
 		}

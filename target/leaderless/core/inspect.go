@@ -56,12 +56,12 @@ func (p Pending) Quiet() bool { return p.Hints+p.Repairs+p.Requests+p.Writes == 
 
 // Pending says what the node still has to do.
 func (n *Node) Pending() Pending {
-	p := Pending{Writes: len(n.replica.persists), HintsDropped: n.hints.dropped}
+	p := Pending{Writes: n.replica.persists.taken, HintsDropped: n.hints.dropped}
 	if n.settings.Hints {
 		p.Hints = n.hints.count
 	}
 	p.Repairs = n.coordinator.repairs
-	p.Requests = len(n.coordinator.open) - p.Repairs
+	p.Requests = n.coordinator.open.taken - p.Repairs
 	return p
 }
 
@@ -86,12 +86,16 @@ func (n *Node) Incarnation() uint32 { return n.incarnation }
 // a fixed order. To compact the log a driver writes them to a new one, makes
 // it durable and drops every record that it was handed before this call; the
 // EventDurable of those that were still on their way remain due. The set
-// includes cells that are not durable yet, so nothing on its way gets lost.
+// includes cells that are not durable yet, so nothing on its way gets lost. It
+// leaves out the hints with hint-log=off.
 func (n *Node) Records(yield func(record []byte) bool) {
 	for _, s := range n.sortedSlots() {
 		if !yield(encodeRecord(&record{kind: recordCell, key: s.key, cell: s.memory})) {
 			return
 		}
+	}
+	if !n.settings.HintLog {
+		return
 	}
 	for home := range n.hints.queues {
 		for _, h := range n.hints.sorted(NodeID(home)) {
@@ -118,8 +122,8 @@ func (n *Node) Digest() uint64 {
 		}
 	}
 	c := &n.coordinator
-	d.add(uint64(len(c.open)), uint64(c.repairs), c.nextNumber, uint64(c.sequence), uint64(c.lastTime))
-	d.add(n.replica.nextPersist, uint64(len(n.replica.persists)), n.hints.dropped)
+	d.add(uint64(c.open.taken), uint64(c.repairs), c.open.last, uint64(c.sequence), uint64(c.lastTime))
+	d.add(n.replica.persists.last, uint64(n.replica.persists.taken), n.hints.dropped)
 	return uint64(d)
 }
 

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 )
@@ -55,13 +56,18 @@ func (k MessageKind) String() string {
 type Message struct {
 	Kind     MessageKind
 	From, To NodeID
+	// StandsIn says that the receiver is asked in place of its home replica HintFor (sloppy quorum).
+	StandsIn bool
+	HintFor  NodeID
+	// Origin tells a driver for whom the message is sent: the Request.ID of the
+	// client's request that it belongs to, which answers repeat, or 0 if it
+	// belongs to none (a heartbeat, a hint that is delivered). It is no part of
+	// the protocol: the core decides nothing by it, and the encoding leaves it out.
+	Origin uint64
 	// Request is the sender's number for what it does; unique over its incarnations.
 	Request uint64
 	Key     string
 	Cell    Cell
-	// StandsIn says that the receiver is asked in place of its home replica HintFor (sloppy quorum).
-	StandsIn bool
-	HintFor  NodeID
 }
 
 // ErrMessage is what every error of DecodeMessage wraps.
@@ -113,6 +119,7 @@ func DecodeMessage(b []byte) (Message, error) {
 	m.Request = d.uvarint()
 	m.Key = d.string(MaxKeyBytes)
 	m.Cell = d.content(flags)
+	m.Cell.Value = bytes.Clone(m.Cell.Value)
 	if d.ok() && (m.Kind == 0 || m.Kind > lastMessageKind) {
 		d.fail("unknown kind")
 	}

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"iter"
@@ -14,6 +15,8 @@ type Node struct {
 	ring        *Ring
 	incarnation uint32
 	random      uint64 // state of SplitMix64
+	// omitEvidence: see OmitEvidence.
+	omitEvidence bool
 
 	replica     replica
 	hints       hintStore
@@ -24,6 +27,8 @@ type Node struct {
 	now      Now
 	out      *Effects
 	loopback []Message
+	// records is where the records of Effects.Persist are written.
+	records slab
 }
 
 // Boot starts a node, or starts it again after a kill, from the records of its
@@ -47,13 +52,16 @@ func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[
 	if int(id) >= len(settings.Nodes) {
 		return nil, fmt.Errorf("node %d of %d: there is no such node in the settings", id, len(settings.Nodes))
 	}
+	if settings.ring == nil {
+		return nil, errors.New("settings without a ring: make them with ParseSettings")
+	}
 	if incarnation == 0 {
 		return nil, errors.New("incarnation 0: incarnations count from 1, so that no version is ever zero")
 	}
 	n := &Node{
 		id:          id,
 		settings:    settings,
-		ring:        NewRing(settings.Nodes, settings.VirtualNodes),
+		ring:        settings.ring,
 		incarnation: incarnation,
 		random:      random,
 	}
@@ -79,21 +87,27 @@ func (n *Node) recover(records iter.Seq2[[]byte, error]) error {
 		home NodeID
 		key  string
 	}
-	delivered := make(map[hintKey]Version)
+	var delivered map[hintKey]Version
 	for b, err := range records {
 		if err != nil {
 			return fmt.Errorf("reading the log: %w", err)
 		}
-		r, err := decodeRecord(b)
+		r, key, err := parseRecord(b)
 		if err != nil {
 			return err
 		}
 		if r.kind != recordCell && int(r.home) >= len(n.settings.Nodes) {
 			return fmt.Errorf("%w: a hint for node %d of %d: the log belongs to a larger cluster", ErrRecord, r.home, len(n.settings.Nodes))
 		}
+		if r.kind == recordCell {
+			n.replica.recover(key, r.cell)
+			continue
+		}
+		r.key, r.cell.Value = string(key), bytes.Clone(r.cell.Value)
+		if delivered == nil {
+			delivered = make(map[hintKey]Version)
+		}
 		switch r.kind {
-		case recordCell:
-			n.replica.slot(r.key).recover(r.cell)
 		case recordHint:
 			if v := delivered[hintKey{r.home, r.key}]; r.cell.Version.Compare(v) > 0 {
 				n.hints.recover(r.home, r.key, r.cell)
@@ -108,6 +122,11 @@ func (n *Node) recover(records iter.Seq2[[]byte, error]) error {
 	}
 	return nil
 }
+
+// OmitEvidence lets the node reply without Evidence from now on, or with it
+// again. A driver that has no use for it saves the time and the memory;
+// nothing else depends on it. A node starts with evidence.
+func (n *Node) OmitEvidence(omit bool) { n.omitEvidence = omit }
 
 // Step lets one thing happen to the node and appends to out what it wants from
 // the world because of it. It never blocks, and the same sequence of calls
@@ -141,21 +160,42 @@ func (n *Node) begin(now Now, out *Effects) { n.now, n.out = now, out }
 // same messages as the others, so that there is one path and one set of rules.
 func (n *Node) end() {
 	for i := 0; i < len(n.loopback); i++ {
-		m := n.loopback[i]
-		n.handle(&m)
+		n.handle(&n.loopback[i])
 	}
-	clear(n.loopback)
+	release(n.loopback)
 	n.loopback = n.loopback[:0]
 	n.out = nil
 }
 
-func (n *Node) send(m Message) {
-	m.From = n.id
-	if m.To == n.id {
-		n.loopback = append(n.loopback, m)
-		return
+// message adds a message to what is sent in this step; the caller completes it
+// at once: the next one may move it.
+func (n *Node) message(kind MessageKind, to NodeID) *Message {
+	queue := &n.out.Messages
+	if to == n.id {
+		queue = &n.loopback
 	}
-	n.out.Messages = append(n.out.Messages, m)
+	m := next(queue)
+	m.Kind, m.From, m.To = kind, n.id, to
+	return m
+}
+
+// send sends a message that was made elsewhere.
+func (n *Node) send(m *Message) { *n.message(m.Kind, m.To) = *m }
+
+// next makes the list longer by a zero item and returns that. Messages and
+// replies are large: they are made where they stay.
+func next[T any](list *[]T) *T {
+	k := len(*list)
+	if k == cap(*list) {
+		var zero T
+		*list = append(*list, zero)
+		return &(*list)[k]
+	}
+	*list = (*list)[:k+1]
+	item := &(*list)[k]
+	var zero T
+	*item = zero
+	return item
 }
 
 func (n *Node) handle(m *Message) {
@@ -183,31 +223,28 @@ func (n *Node) handle(m *Message) {
 	}
 }
 
-// A timer's identifier has its kind in the upper byte and an operation's number below.
+// The kinds of timers are their identifiers; a node has at most one of each set.
 const (
 	timerHeartbeat = iota + 1
 	timerHandoff
 	timerRequest
 	timerStandIn
-
-	timerShift = 56
 )
 
-func (n *Node) setTimer(kind, number uint64, after int64) {
-	n.out.Timers = append(n.out.Timers, Timer{ID: kind<<timerShift | number, After: after})
+func (n *Node) setTimer(kind uint64, after int64) {
+	n.out.Timers = append(n.out.Timers, Timer{ID: kind, After: after})
 }
 
-func (n *Node) timer(id uint64) {
-	number := id & (1<<timerShift - 1)
-	switch id >> timerShift {
+func (n *Node) timer(kind uint64) {
+	switch kind {
 	case timerHeartbeat:
 		n.detector.tick(n)
 	case timerHandoff:
 		n.handoffTick()
 	case timerRequest:
-		n.requestTimeout(number)
+		n.expire(&n.coordinator.requests, (*Node).requestTimeout)
 	case timerStandIn:
-		n.standInTimeout(number)
+		n.expire(&n.coordinator.standIns, (*Node).standInTimeout)
 	}
 }
 

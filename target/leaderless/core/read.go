@@ -5,13 +5,14 @@ package core
 // asked, and not r only, so that a slow or dead replica costs nothing, and so
 // that read repair sees all of them.
 func (n *Node) startRead(op *operation) {
-	op.phase, op.phases = phaseRead, phasesRead
+	op.phase, op.course = phaseRead, courseRead
 	n.startPhase(op, MessageRead)
 }
 
 // startPhase sends to all legs and sees to stand-ins.
 func (n *Node) startPhase(op *operation, kind MessageKind) {
 	n.standIn(op, false)
+	op.counted = 0
 	for i := range op.legs {
 		op.legs[i].flags &^= legAnswered | legCounted
 		n.ask(op, &op.legs[i], kind)
@@ -21,12 +22,15 @@ func (n *Node) startPhase(op *operation, kind MessageKind) {
 
 // count marks the leg's answer as counted unless its home replica has been counted.
 func (op *operation) count(l *leg) {
-	for i := range op.legs {
-		if other := &op.legs[i]; other.home == l.home && other.is(legCounted) {
-			return
+	if len(op.legs) > op.n { // there are stand-ins
+		for i := range op.legs {
+			if other := &op.legs[i]; other.home == l.home && other.is(legCounted) {
+				return
+			}
 		}
 	}
 	l.flags |= legCounted
+	op.counted++
 }
 
 // readAnswered handles MessageReadAnswer.
@@ -43,7 +47,7 @@ func (n *Node) readAnswered(m *Message) {
 		if m.Cell.Compare(&op.cell) > 0 {
 			op.cell = m.Cell
 		}
-		if op.tally(legCounted) >= op.r {
+		if op.counted >= op.r {
 			n.readQuorum(op)
 		}
 	case phaseWriteBack, phaseRepair:

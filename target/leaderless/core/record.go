@@ -42,25 +42,49 @@ func appendRecord(buf []byte, r *record) []byte {
 
 // encodeRecord returns memory of its own: a driver may queue it for its log writer.
 func encodeRecord(r *record) []byte {
-	return appendRecord(make([]byte, 0, 32+len(r.key)+len(r.cell.Value)), r)
+	return appendRecord(make([]byte, 0, r.space()), r)
 }
 
-func decodeRecord(b []byte) (record, error) {
+// space is enough for the record's encoding.
+func (r *record) space() int { return 40 + len(r.key) + len(r.cell.Value) }
+
+// slab is memory from which small records are cut, one after the other: an
+// allocation each is too much for a simulation. No byte of it is used twice, so
+// drivers may keep what they were given; it costs them the whole slab.
+type slab struct{ rest []byte }
+
+const slabBytes = 2 << 10
+
+func (s *slab) encode(r *record) []byte {
+	space := r.space()
+	if space > slabBytes/8 {
+		return encodeRecord(r)
+	}
+	if space > cap(s.rest) {
+		s.rest = make([]byte, 0, slabBytes)
+	}
+	b := appendRecord(s.rest, r)
+	s.rest = b[len(b):]
+	return b[:len(b):len(b)]
+}
+
+// parseRecord decodes a record but for its key, which it returns apart; key and value are parts of b.
+func parseRecord(b []byte) (_ record, key []byte, _ error) {
 	d := decoder{rest: b}
 	if format := d.byte(); d.ok() && format != recordFormat {
-		return record{}, fmt.Errorf("%w: format %d, this release reads %d: start the release that wrote the log", ErrRecord, format, recordFormat)
+		return record{}, nil, fmt.Errorf("%w: format %d, this release reads %d: start the release that wrote the log", ErrRecord, format, recordFormat)
 	}
 	var r record
 	r.kind = recordKind(d.byte())
 	flags := d.byte()
 	r.home = NodeID(d.byte())
-	r.key = d.string(MaxKeyBytes)
+	key = d.bytes(MaxKeyBytes)
 	r.cell = d.content(flags)
 	if d.ok() && (r.kind == 0 || r.kind > lastRecordKind || flags&^flagTombstone != 0) {
 		d.fail("unknown kind or flags")
 	}
 	if err := d.end(); err != nil {
-		return record{}, fmt.Errorf("%w: %w", ErrRecord, err)
+		return record{}, nil, fmt.Errorf("%w: %w", ErrRecord, err)
 	}
-	return r, nil
+	return r, key, nil
 }

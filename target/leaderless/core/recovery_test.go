@@ -202,6 +202,25 @@ func TestCompactionIncludesWhatIsOnItsWay(t *testing.T) {
 	assert.Equal(t, cell(1, "v"), reboot(t, 0, everywhere(t), records).Dump()[0].Cell)
 }
 
+// The driver may read every record into the same memory.
+func TestRecoveryKeepsNothingOfTheRecords(t *testing.T) {
+	c := cell(1, "value")
+	buffer := make([]byte, 64)
+	n, err := Boot(0, everywhere(t), 1, func(yield func([]byte, error) bool) {
+		for _, r := range []record{{kind: recordCell, key: "key", cell: c}, {kind: recordHint, home: 2, key: "key", cell: c}} {
+			if !yield(appendRecord(buffer[:0], &r), nil) {
+				return
+			}
+			clear(buffer)
+		}
+	}, 1, Now{Mono: 1e9}, &Effects{})
+	require.NoError(t, err)
+	require.Len(t, n.Dump(), 1)
+	assert.Equal(t, "key", n.Dump()[0].Key)
+	assert.Equal(t, c, n.Dump()[0].Cell)
+	assert.Equal(t, map[NodeID]map[string]Cell{2: {"key": c}}, hintsOf(n))
+}
+
 func TestBootRefuses(t *testing.T) {
 	s := everywhere(t)
 	var out Effects

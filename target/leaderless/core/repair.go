@@ -61,7 +61,7 @@ func (n *Node) startAsyncRepair(op *operation) {
 		return
 	}
 	// The first timer may be over. Acknowledgements only serve to know when the repair is done.
-	n.setTimer(timerRequest, op.number, n.settings.RequestTimeout)
+	n.setDeadline(&n.coordinator.requests, op, n.settings.RequestTimeout)
 }
 
 // startRepair begins a blocking repair of those whose answers counted.
@@ -71,7 +71,7 @@ func (n *Node) startRepair(op *operation) {
 	if n.repaired(op) {
 		return
 	}
-	op.phases = phasesRepair
+	op.course = courseRepair
 	for i := range op.legs {
 		if l := &op.legs[i]; l.is(legCounted) && !l.is(legHolds) {
 			n.ask(op, l, MessageWrite)
@@ -87,7 +87,7 @@ func (n *Node) startWriteBack(op *operation) {
 	if n.repaired(op) {
 		return
 	}
-	op.phases = phasesWriteBack
+	op.course = courseWriteBack
 	for i := range op.legs {
 		if l := &op.legs[i]; !l.is(legHolds) {
 			n.ask(op, l, MessageWrite)

@@ -1,5 +1,7 @@
 package core
 
+import "bytes"
+
 // A replica stores cells and answers coordinators. Last write wins: of two
 // cells of a key the one with the greater version stays (Cell.Compare), in
 // whatever order they arrive, so that all replicas that saw the same writes
@@ -18,13 +20,16 @@ package core
 //     ABD write-back wrong, which takes "it returned v" for "it has v durably".
 //     The cost is that a value is visible one fsync later.
 //
-// With acknowledge=before-log both rules are dropped: the newest cell counts
-// as durable at once.
+// Two settings break the first rule on purpose. With acknowledge=before-log
+// both are dropped: the newest cell counts as durable at once. With
+// acknowledge=superseded-early only the case of the superseded write is
+// forgotten, as is easily done: "I have something newer already" looks like a
+// reason to acknowledge. It takes two writes of a key, in the wrong order, and a
+// kill before the log is written to see the difference.
 type replica struct {
-	slots       map[string]*slot
-	persists    map[uint64]*persist
-	free        []*persist
-	nextPersist uint64
+	slots    map[string]*slot
+	persists table[persist]
+	free     []*persist
 }
 
 // slot is one key of a replica, or one hint.
@@ -46,7 +51,6 @@ type persist struct {
 
 func (r *replica) init() {
 	r.slots = make(map[string]*slot)
-	r.persists = make(map[uint64]*persist)
 }
 
 func (r *replica) slot(key string) *slot {
@@ -58,6 +62,19 @@ func (r *replica) slot(key string) *slot {
 	return s
 }
 
+// recover takes over a cell of the log, whose value must be copied: a log has
+// many records of a key and all but one are in vain.
+func (r *replica) recover(key []byte, c Cell) {
+	s := r.slots[string(key)]
+	if s == nil {
+		s = r.slot(string(key))
+	}
+	if c.Compare(&s.memory) > 0 {
+		c.Value = bytes.Clone(c.Value)
+		s.recover(c)
+	}
+}
+
 func (s *slot) recover(c Cell) {
 	if c.Compare(&s.memory) > 0 {
 		s.memory, s.durable = c, c
@@ -66,7 +83,7 @@ func (s *slot) recover(c Cell) {
 
 // storeWrite handles MessageWrite: as a home replica, or as a stand-in that keeps a hint.
 func (n *Node) storeWrite(m *Message) {
-	answer := Message{Kind: MessageWritten, To: m.From, Request: m.Request, Key: m.Key, Cell: Cell{Version: m.Cell.Version}}
+	answer := Message{Kind: MessageWritten, From: n.id, To: m.From, Origin: m.Origin, Request: m.Request, Key: m.Key, Cell: Cell{Version: m.Cell.Version}}
 	if !m.StandsIn {
 		n.apply(n.replica.slot(m.Key), &m.Cell, &record{kind: recordCell, key: m.Key, cell: m.Cell}, &answer)
 		return
@@ -80,23 +97,23 @@ func (n *Node) storeWrite(m *Message) {
 func (n *Node) apply(s *slot, c *Cell, r *record, answer *Message) {
 	if c.Compare(&s.memory) > 0 {
 		s.memory = *c
-		n.replica.nextPersist++
-		effect := Persist{ID: n.replica.nextPersist, Record: encodeRecord(r)}
+		effect := Persist{Record: n.records.encode(r)}
 		if n.settings.Acknowledge == AcknowledgeBeforeLog {
-			effect.Eager = true
+			effect.ID, effect.Eager = n.replica.persists.skip(), true
 			s.durable = *c
 		} else {
 			p := n.replica.newPersist()
 			p.slot, p.cell = s, *c
-			n.replica.persists[effect.ID] = p
+			effect.ID = n.replica.persists.add(p)
 			s.pending = p
 		}
 		n.out.Persist = append(n.out.Persist, effect)
 	}
 	switch {
 	case answer == nil:
-	case s.durable.Compare(c) >= 0:
-		n.send(*answer)
+	case s.durable.Compare(c) >= 0,
+		n.settings.Acknowledge == AcknowledgeSupersededEarly && s.memory.Compare(c) > 0:
+		n.send(answer)
 	default:
 		// The memory cell is at least as new and its record is on its way.
 		s.pending.then = append(s.pending.then, *answer)
@@ -105,11 +122,11 @@ func (n *Node) apply(s *slot, c *Cell, r *record, answer *Message) {
 
 // durable handles EventDurable.
 func (n *Node) durable(id uint64) {
-	p := n.replica.persists[id]
+	p := n.replica.persists.find(id)
 	if p == nil {
 		return // written eagerly, or a record that nobody waits for
 	}
-	delete(n.replica.persists, id)
+	n.replica.persists.remove(id)
 	if s := p.slot; p.cell.Compare(&s.durable) > 0 {
 		s.durable = p.cell
 	}
@@ -117,38 +134,45 @@ func (n *Node) durable(id uint64) {
 		p.slot.pending = nil
 	}
 	for i := range p.then {
-		n.send(p.then[i])
+		n.send(&p.then[i])
 	}
 	n.replica.release(p)
 }
 
 // log hands the driver a record that nothing waits for.
 func (n *Node) log(r *record) {
-	n.replica.nextPersist++
 	n.out.Persist = append(n.out.Persist, Persist{
-		ID: n.replica.nextPersist, Record: encodeRecord(r), Eager: n.settings.Acknowledge == AcknowledgeBeforeLog,
+		ID: n.replica.persists.skip(), Record: n.records.encode(r), Eager: n.settings.Acknowledge == AcknowledgeBeforeLog,
 	})
 }
 
 // answerRead handles MessageRead and MessageFetch. It creates no slot: reads
 // of keys that do not exist must not cost memory.
 func (n *Node) answerRead(m *Message) {
-	var c Cell
+	c := &noCell
 	if s := n.replica.slots[m.Key]; s != nil {
-		c = s.durable
+		c = &s.durable
 	}
 	if m.StandsIn {
-		if h := n.hints.find(m.HintFor, m.Key); h != nil && h.durable.Compare(&c) > 0 {
-			c = h.durable
+		if h := n.hints.find(m.HintFor, m.Key); h != nil && h.durable.Compare(c) > 0 {
+			c = &h.durable
 		}
 	}
-	answer := Message{Kind: MessageReadAnswer, To: m.From, Request: m.Request, Key: m.Key, Cell: c}
+	kind := MessageReadAnswer
 	if m.Kind == MessageFetch {
-		answer.Kind = MessageFetched
-		answer.Cell = Cell{Version: c.Version}
+		kind = MessageFetched
 	}
-	n.send(answer)
+	answer := n.message(kind, m.From)
+	answer.Origin, answer.Request, answer.Key = m.Origin, m.Request, m.Key
+	if kind == MessageFetched {
+		answer.Cell.Version = c.Version
+	} else {
+		answer.Cell = *c
+	}
 }
+
+// noCell is what a replica has of a key that it never saw; never changed.
+var noCell Cell
 
 func (r *replica) newPersist() *persist {
 	if k := len(r.free); k > 0 {

@@ -5,37 +5,56 @@ import (
 	"slices"
 )
 
-// The possible values of Evidence.Phases; shared, never changed.
-var (
-	phasesRead       = []string{"read"}
-	phasesWriteBack  = []string{"read", "write-back"}
-	phasesRepair     = []string{"read", "repair"}
-	phasesFetch      = []string{"fetch"}
-	phasesFetchWrite = []string{"fetch", "write"}
-	phasesWrite      = []string{"write"}
+// course is what an operation did, in order.
+type course uint8
+
+const (
+	courseRead course = iota + 1
+	courseWriteBack
+	courseRepair
+	courseFetch
+	courseFetchWrite
+	courseWrite
 )
+
+// phasesOf are the possible values of Evidence.Phases; shared, never changed.
+var phasesOf = [...][]string{
+	courseRead:       {"read"},
+	courseWriteBack:  {"read", "write-back"},
+	courseRepair:     {"read", "repair"},
+	courseFetch:      {"fetch"},
+	courseFetchWrite: {"fetch", "write"},
+	courseWrite:      {"write"},
+}
 
 // succeed answers the client with the operation's cell.
 func (n *Node) succeed(op *operation) {
-	op.replied = true
-	r := Reply{ID: op.request, Status: StatusOK, Evidence: n.evidence(op)}
+	r := n.reply(op, StatusOK)
+	r.Cell = op.cell
 	if op.get {
 		r.Found = !op.cell.Version.IsZero() && !op.cell.Tombstone
-		r.Cell = op.cell
 	} else {
-		r.Cell = Cell{Version: op.cell.Version, Tombstone: op.cell.Tombstone}
+		r.Cell.Value = nil
 	}
-	n.out.Replies = append(n.out.Replies, r)
 }
 
 // fail answers the client that the operation failed.
 func (n *Node) fail(op *operation, status ReplyStatus, code, why string) {
-	op.replied = true
-	r := Reply{ID: op.request, Status: status, Code: code, Message: why, Evidence: n.evidence(op)}
+	r := n.reply(op, status)
+	r.Code, r.Message = code, why
 	if !op.get {
 		r.Cell = Cell{Version: op.cell.Version, Tombstone: op.cell.Tombstone}
 	}
-	n.out.Replies = append(n.out.Replies, r)
+}
+
+// reply adds the operation's reply to the effects; the caller completes it.
+func (n *Node) reply(op *operation, status ReplyStatus) *Reply {
+	r := next(&n.out.Replies)
+	r.ID, r.Status = op.request, status
+	if !n.omitEvidence {
+		r.Evidence = n.evidence(op)
+	}
+	return r
 }
 
 // tooFew is the message of a timeout.
@@ -44,7 +63,7 @@ func (n *Node) tooFew(have, need int, did, consequence string) string {
 }
 
 func (n *Node) evidence(op *operation) Evidence {
-	e := Evidence{Required: op.w, Phases: op.phases, Hints: slices.Clone(op.hints), Replicas: make([]ReplicaEvidence, len(op.legs))}
+	e := Evidence{Required: op.w, Phases: phasesOf[op.course], Hints: slices.Clone(op.hints), Replicas: make([]ReplicaEvidence, len(op.legs))}
 	if op.get {
 		e.Required = op.r
 	}

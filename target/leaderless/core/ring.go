@@ -2,6 +2,7 @@ package core
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 	"strconv"
 )
@@ -23,6 +24,11 @@ import (
 type Ring struct {
 	nodes  int
 	tokens []uint64 // sorted
+	// first has, for each of 2^k equal parts of the circle, the index of the
+	// first token in it or after it: a search begins there and, as tokens are
+	// random, mostly ends there. shift is 64 − k.
+	first  []uint16
+	shift  uint
 	orders []NodeID // the order of all nodes from token i on is orders[i*nodes:][:nodes]
 }
 
@@ -53,6 +59,7 @@ func NewRing(names []string, virtualNodes int) *Ring {
 	if len(all) == 0 {
 		return r
 	}
+	r.index()
 	// The order at the last token is found by walking; the one before each
 	// token is its node followed by the next token's order without that node.
 	last := len(all) - 1
@@ -74,13 +81,31 @@ func NewRing(names []string, virtualNodes int) *Ring {
 	return r
 }
 
+// index makes first, with about as many parts as there are tokens.
+func (r *Ring) index() {
+	k := max(bits.Len(uint(len(r.tokens)-1)), 1)
+	r.shift = uint(64 - k)
+	r.first = make([]uint16, 1<<k)
+	at := 0
+	for part := range r.first {
+		for at < len(r.tokens) && r.tokens[at] < uint64(part)<<r.shift {
+			at++
+		}
+		r.first[part] = uint16(at)
+	}
+}
+
 // Order returns all nodes in the order in which they are responsible for key:
 // the home replicas, then the stand-ins. It must not be changed.
 func (r *Ring) Order(key string) []NodeID {
 	if len(r.tokens) == 0 {
 		return nil
 	}
-	i, _ := slices.BinarySearch(r.tokens, hashString(key))
+	at := hashString(key)
+	i := int(r.first[at>>r.shift])
+	for i < len(r.tokens) && r.tokens[i] < at {
+		i++
+	}
 	if i == len(r.tokens) {
 		i = 0
 	}

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -49,6 +50,10 @@ const (
 	AcknowledgeAfterLog Acknowledge = iota
 	// AcknowledgeBeforeLog is unsafe on purpose: the write is only in memory when it is acknowledged.
 	AcknowledgeBeforeLog
+	// AcknowledgeSupersededEarly is unsafe on purpose, and harder to notice: a
+	// write that a newer one has superseded is acknowledged at once, although
+	// that newer one may still be only in memory.
+	AcknowledgeSupersededEarly
 )
 
 // The values of Settings.Fsync beside an interval in nanoseconds.
@@ -72,6 +77,9 @@ type Settings struct {
 	Sloppy bool
 	// Hints keeps and delivers hints; see hints.go.
 	Hints bool
+	// HintLog writes hints to the log. Without it, which is unsafe on purpose,
+	// a node that is killed forgets the hints it kept.
+	HintLog bool
 	// Fsync is FsyncAlways, FsyncNever or the interval between two syncs of the log. Only the driver uses it.
 	Fsync int64
 	// VirtualNodes is the number of tokens of each node on the ring.
@@ -86,6 +94,9 @@ type Settings struct {
 	HintLimit int
 	// Heartbeat is the interval between two heartbeats, SuspectAfter the silence after which a node counts as down.
 	Heartbeat, SuspectAfter int64
+
+	// ring is that of Nodes and VirtualNodes: made once, shared by all nodes with these settings.
+	ring *Ring
 }
 
 // Setting describes one setting, for help and messages.
@@ -146,6 +157,7 @@ func ParseSettings(nodes []string, given map[string]string) (Settings, error) {
 	if err := s.check(); err != nil {
 		return Settings{}, err
 	}
+	s.ring = NewRing(s.Nodes, s.VirtualNodes)
 	return s, nil
 }
 
@@ -175,6 +187,9 @@ func (s *Settings) check() error {
 	if s.Timestamps == TimestampsClient && s.Fetches() {
 		return fmt.Errorf("timestamps=client with writers that fetch (fetch=%s, repair=%s): the timestamp can come from the client or from the replicas, not from both; set timestamps=coordinator or fetch=off",
 			fetchNames[s.Fetch], repairNames[s.Repair])
+	}
+	if !s.HintLog && !s.Hints && !s.Sloppy {
+		return errors.New("hint-log=off with hints=off and sloppy=off: no node keeps any hint that could be left out of the log; set hints=on or sloppy=on, or hint-log=on")
 	}
 	if s.SuspectAfter < 2*s.Heartbeat {
 		return fmt.Errorf("suspect-after=%s < 2 × heartbeat=%s: a single late heartbeat would make a node suspected; set suspect-after ≥ %s",

@@ -12,7 +12,7 @@ var (
 	repairNames      = []string{RepairOff: "off", RepairAsync: "async", RepairBlocking: "blocking", RepairABD: "abd"}
 	fetchNames       = []string{FetchAuto: "auto", FetchOn: "on", FetchOff: "off"}
 	timestampNames   = []string{TimestampsCoordinator: "coordinator", TimestampsClient: "client"}
-	acknowledgeNames = []string{AcknowledgeAfterLog: "after-log", AcknowledgeBeforeLog: "before-log"}
+	acknowledgeNames = []string{AcknowledgeAfterLog: "after-log", AcknowledgeBeforeLog: "before-log", AcknowledgeSupersededEarly: "superseded-early"}
 )
 
 // String returns the mode as it is written in settings.
@@ -55,8 +55,10 @@ var settingTable = []settingRow{
 		func(s *Settings) *bool { return &s.Sloppy }),
 	onOff("hints", "on", "Whether writes that a home replica missed are kept for it and handed over when it is back.",
 		func(s *Settings) *bool { return &s.Hints }),
+	onOff("hint-log", "on", "Whether hints are written to the log; off is unsafe on purpose: a node that is killed forgets them.",
+		func(s *Settings) *bool { return &s.HintLog }),
 	{Setting{"fsync", "always", "always | never | DURATION", "When the log is made durable: before every acknowledgement, never, or every so often."}, parseFsync, formatFsync},
-	choice("acknowledge", "after-log", acknowledgeNames, "When a replica acknowledges a write; before-log is unsafe on purpose.",
+	choice("acknowledge", "after-log", acknowledgeNames, "When a replica acknowledges a write; unsafe on purpose are before-log and superseded-early (a write that a newer one superseded, before that one is in the log).",
 		func(s *Settings) *Acknowledge { return &s.Acknowledge }),
 	number("virtual-nodes", "16", "1 … 256", "Tokens of each node on the ring of consistent hashing.", 256, func(s *Settings) *int { return &s.VirtualNodes }),
 	duration("request-timeout", "500ms", "How long a coordinator waits for replicas.", func(s *Settings) *int64 { return &s.RequestTimeout }),

@@ -13,8 +13,10 @@ var fiveNames = []string{"n1", "n2", "n3", "n4", "n5"}
 func TestDefaults(t *testing.T) {
 	s, err := ParseSettings(fiveNames, nil)
 	require.NoError(t, err)
+	assert.Equal(t, NewRing(fiveNames, 16), s.ring)
+	s.ring = nil
 	assert.Equal(t, Settings{
-		Nodes: fiveNames, N: 3, W: 2, R: 2, Repair: RepairAsync, Fetch: FetchAuto, Hints: true, Fsync: FsyncAlways, VirtualNodes: 16,
+		Nodes: fiveNames, N: 3, W: 2, R: 2, Repair: RepairAsync, Fetch: FetchAuto, Hints: true, HintLog: true, Fsync: FsyncAlways, VirtualNodes: 16,
 		RequestTimeout: 500e6, StandInAfter: 100e6, HintRetry: 200e6, HintLimit: 65536, Heartbeat: 100e6, SuspectAfter: 1e9,
 	}, s)
 	for _, d := range Describe() {
@@ -31,7 +33,7 @@ func TestSettingsRoundTrip(t *testing.T) {
 		s, err := ParseSettings(fiveNames, map[string]string{
 			"n": string('0' + rune(n)), "w": string('0' + rune(rapid.IntRange(1, n).Draw(t, "w"))), "r": string('0' + rune(rapid.IntRange(1, n).Draw(t, "r"))),
 			"repair": pick("repair", "off", "async", "blocking", "abd"), "fetch": pick("fetch", "auto", "on", "off"),
-			"sloppy": pick("sloppy", "on", "off"), "hints": pick("hints", "on", "off"), "acknowledge": pick("acknowledge", "after-log", "before-log"),
+			"sloppy": pick("sloppy", "on", "off"), "hints": pick("hints", "on", "off"), "acknowledge": pick("acknowledge", "after-log", "before-log", "superseded-early"),
 			"fsync": pick("fsync", "always", "never", "1s", "1.5ms", "0.25s", "2m", "1h"), "virtual-nodes": pick("virtual-nodes", "1", "256"),
 			"request-timeout": pick("request-timeout", "101ms", "1.000000001s", "1h"),
 		})
@@ -63,6 +65,7 @@ func TestWrongSettings(t *testing.T) {
 		"bad fsync":       {map[string]string{"fsync": "sometimes"}, "fsync=sometimes: not a number with a unit (ms, s, m); it may be always | never | DURATION"},
 		"two sources":     {map[string]string{"repair": "abd", "timestamps": "client"}, "the timestamp can come from the client or from the replicas, not from both"},
 		"hasty detector":  {map[string]string{"suspect-after": "150ms"}, "suspect-after=150ms < 2 × heartbeat=100ms"},
+		"no hints to log": {map[string]string{"hint-log": "off", "hints": "off"}, "hint-log=off with hints=off and sloppy=off: no node keeps any hint"},
 		"late stand-ins":  {map[string]string{"sloppy": "on", "stand-in-after": "1s"}, "stand-in-after=1s ≥ request-timeout=500ms"},
 	} {
 		t.Run(name, func(t *testing.T) {

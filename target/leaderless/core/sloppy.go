@@ -62,16 +62,12 @@ func (op *operation) asks(node NodeID) bool {
 // armStandIn sets the timer after which silent replicas get a stand-in, if there is a node left for it.
 func (n *Node) armStandIn(op *operation) {
 	if n.settings.Sloppy && len(op.legs) < len(op.order) {
-		n.setTimer(timerStandIn, op.number, n.settings.StandInAfter)
+		n.setDeadline(&n.coordinator.standIns, op, n.settings.StandInAfter)
 	}
 }
 
 // standInTimeout asks stand-ins in the phases that may have them.
-func (n *Node) standInTimeout(number uint64) {
-	op := n.coordinator.open[number]
-	if op == nil {
-		return
-	}
+func (n *Node) standInTimeout(op *operation) {
 	var kind MessageKind
 	switch op.phase {
 	case phaseRead:

@@ -188,7 +188,7 @@ func TestFetchTakesOneMoreThanTheGreatest(t *testing.T) {
 func (b *solo) timeout(out *Effects) *Effects {
 	timers := slices.Clone(out.Timers)
 	for _, timer := range timers {
-		if timer.ID>>timerShift == timerRequest {
+		if timer.ID == timerRequest {
 			b.now.Mono += timer.After
 			return b.step(Event{Kind: EventTimer, ID: timer.ID})
 		}
@@ -225,7 +225,7 @@ func TestWhatErrorsMean(t *testing.T) {
 		b := newSolo(t, 0, everywhere(t))
 		for range 4 { // heartbeats are due and sent, none arrive
 			b.now.Mono += 60e6
-			b.step(Event{Kind: EventTimer, ID: timerHeartbeat << timerShift})
+			b.step(Event{Kind: EventTimer, ID: timerHeartbeat})
 		}
 		require.Equal(t, []NodeID{1, 2}, b.node.Suspected(b.now))
 		out := b.request(put)
@@ -296,7 +296,7 @@ func TestSenselessEventsAreIgnored(t *testing.T) {
 	b := newSolo(t, 0, everywhere(t))
 	before := b.node.Digest()
 	for _, e := range []Event{
-		{}, {Kind: EventMessage}, {Kind: EventRequest}, {Kind: EventDurable, ID: 99}, {Kind: EventTimer, ID: 99}, {Kind: EventTimer, ID: timerRequest<<timerShift | 9},
+		{}, {Kind: EventMessage}, {Kind: EventRequest}, {Kind: EventDurable, ID: 99}, {Kind: EventTimer, ID: 99}, {Kind: EventTimer, ID: timerRequest},
 		{Kind: EventMessage, Message: &Message{Kind: MessageRead, From: 200, To: 0, Key: "k"}},
 		{Kind: EventMessage, Message: &Message{Kind: MessageRead, From: 1, To: 2, Key: "k"}},
 		{Kind: EventMessage, Message: &Message{Kind: MessageRead, From: 0, To: 0, Key: "k"}},

@@ -26,7 +26,9 @@ type world struct {
 	network  network
 	// onReply, if set, sees every reply.
 	onReply func(coordinator NodeID, r *Reply)
-	steps   int
+	// onMessage, if set, sees every message that is sent.
+	onMessage func(*Message)
+	steps     int
 }
 
 type network struct {
@@ -246,6 +248,9 @@ func (w *world) carryOut(i int) {
 	for k := range w.out.Messages {
 		m := &w.out.Messages[k]
 		w.mix(uint64(m.Kind), uint64(m.To), m.Request, uint64(m.Cell.Version.Time), hashString(m.Key))
+		if w.onMessage != nil {
+			w.onMessage(m)
+		}
 		w.transmit(m)
 	}
 	for _, t := range w.out.Timers {
@@ -295,6 +300,7 @@ func (w *world) transmit(m *Message) {
 	}
 	decoded, err := DecodeMessage(AppendMessage(nil, m))
 	require.NoError(w.t, err)
+	decoded.Origin = m.Origin
 	for range copies {
 		w.push(w.delay(), occurrence{what: happensMessage, host: int(m.To), m: decoded})
 	}

@@ -37,9 +37,9 @@ func (n *Node) startWrite(op *operation, time int64) {
 	c.sequence++
 	op.cell.Version = Version{Time: time, Node: n.id, Incarnation: n.incarnation, Sequence: c.sequence}
 	if op.phase == phaseFetch {
-		op.phases = phasesFetchWrite
+		op.course = courseFetchWrite
 	} else {
-		op.phases = phasesWrite
+		op.course = courseWrite
 	}
 	op.phase = phaseWrite
 	n.startPhase(op, MessageWrite)
@@ -62,7 +62,7 @@ func (n *Node) written(m *Message) {
 	}
 	if op.phase == phaseWrite {
 		op.count(l)
-		if op.tally(legCounted) < op.w {
+		if op.counted < op.w {
 			return
 		}
 		n.succeed(op)

@@ -2,6 +2,8 @@ package server
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"testing"
 
@@ -9,6 +11,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/refute-lab/refute/harness/history"
+	"github.com/refute-lab/refute/target"
+	"github.com/refute-lab/refute/target/leaderless"
 	"github.com/refute-lab/refute/target/leaderless/core"
 )
 
@@ -105,5 +109,52 @@ func TestEvidenceIsThatOfTheHistory(t *testing.T) {
 			want.Phases = nil
 		}
 		require.Equal(t, want, got, "%s", written)
+		require.Equal(t, &got, leaderless.Evidence(&s.settings, 1, &reply), "without HTTP")
+	})
+}
+
+// What a simulation makes of a reply is what the HTTP client makes of it.
+func TestRepliesMeanTheSameWithAndWithoutHTTP(t *testing.T) {
+	system, err := leaderless.New().Configure(3, nil)
+	require.NoError(t, err)
+	settings := system.(interface{ Core() core.Settings }).Core()
+	s := &Server{name: "n2", settings: settings}
+	var status int
+	var body []byte
+	node := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { writeJSON(rw, status, body) }))
+	defer node.Close()
+	client, err := system.Connect("n2", node.Listener.Addr().String())
+	require.NoError(t, err)
+	defer client.Close()
+	register := client.(target.Register)
+	rapid.Check(t, func(t *rapid.T) {
+		reply := core.Reply{Status: core.ReplyStatus(rapid.IntRange(1, 3).Draw(t, "status"))}
+		reply.Evidence.Required = 2
+		if reply.Status == core.StatusOK {
+			reply.Found = rapid.Bool().Draw(t, "found")
+			reply.Cell = core.Cell{Version: core.Version{Time: 7, Node: 1, Incarnation: 1, Sequence: 1}}
+			if reply.Found {
+				reply.Cell.Value = []byte(rapid.SampledFrom([]string{"0", "-17", "9223372036854775807", "9223372036854775808", "", "seven", "\xff"}).Draw(t, "value"))
+			}
+		} else {
+			reply.Code = rapid.SampledFrom([]string{core.CodeTimeout, core.CodeUnavailable, core.CodeBadRequest}).Draw(t, "code")
+			reply.Message = rapid.SampledFrom([]string{"too few", `n="3" é`}).Draw(t, "message")
+		}
+		evidence := leaderless.Evidence(&settings, 1, &reply)
+
+		status, body = s.appendReply(nil, core.RequestGet, &reply)
+		reading, err := register.Read(t.Context(), "key")
+		ownReading, ownErr := leaderless.Reading("n2", "key", &reply, evidence)
+		require.Equal(t, reading, ownReading)
+		require.Equal(t, err, ownErr)
+		without, err := leaderless.Reading("n2", "key", &reply, nil)
+		require.Equal(t, ownErr == nil, err == nil)
+		require.Equal(t, target.Reading{Found: ownReading.Found, Value: ownReading.Value}, without)
+
+		status, body = s.appendReply(nil, core.RequestPut, &reply)
+		written, err := register.Write(t.Context(), "key", 5)
+		ownWritten, ownErr := leaderless.Written(&reply, evidence)
+		require.Equal(t, written, ownWritten)
+		require.Equal(t, err, ownErr)
 	})
 }

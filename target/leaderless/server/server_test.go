@@ -194,6 +194,27 @@ func TestHintsAreDeliveredWhenANodeComesBack(t *testing.T) {
 	assert.Equal(t, "nothing", c.status(0).Pending.Description)
 }
 
+// A node that is killed has the hints it kept if it logs them, and else not.
+func TestHintsAndAKill(t *testing.T) {
+	for _, test := range []struct {
+		log  string
+		kept int
+	}{{"on", 5}, {"off", 0}} {
+		t.Run("hint-log="+test.log, func(t *testing.T) {
+			c := newCluster(t, 3, map[string]string{"fsync": "never", "hint-log": test.log})
+			c.kill(2)
+			for i := range 5 {
+				require.Equal(t, 200, c.put(0, fmt.Sprintf("key%d", i), "1", "").status)
+			}
+			c.eventually("hints", func() bool { return c.status(0).Pending.Hints == 5 })
+			c.kill(0)
+			c.start(0)
+			assert.Equal(t, test.kept, c.status(0).Pending.Hints)
+			assert.Len(t, c.dump(0).Entries, 5, "its own cells are logged as ever")
+		})
+	}
+}
+
 // Every fsync mode survives a kill of all nodes with everything that was
 // acknowledged; the planted acknowledgement before the log does not.
 func TestKillAllAndRestart(t *testing.T) {
@@ -201,7 +222,7 @@ func TestKillAllAndRestart(t *testing.T) {
 		fsync, acknowledge string
 		kept               bool
 	}{
-		{"always", "after-log", true}, {"50ms", "after-log", true}, {"never", "after-log", true},
+		{"always", "after-log", true}, {"always", "superseded-early", true}, {"50ms", "after-log", true}, {"never", "after-log", true},
 		{"always", "before-log", false}, {"never", "before-log", false},
 	} {
 		t.Run(test.fsync+" "+test.acknowledge, func(t *testing.T) {

@@ -1,0 +1,249 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/refute-lab/refute/checker"
+	"github.com/refute-lab/refute/harness/explore"
+	"github.com/refute-lab/refute/harness/plan"
+	"github.com/refute-lab/refute/harness/sim"
+	"github.com/refute-lab/refute/target"
+)
+
+// DefaultExploreTime is the longest main phase, in virtual time, of the seeds
+// of an exploration that names none.
+const DefaultExploreTime = time.Minute
+
+// Exploration is a request for many runs in simulation, and its surroundings.
+type Exploration struct {
+	// Request is what all seeds have in common; its seed is the first. Its
+	// backend is always the simulation, its nemesis the kinds that seeds draw
+	// from: nil for all that the simulation can do.
+	Request
+	// Seeds and Budget bound the exploration; 0 is no bound. One of them must be set.
+	Seeds  uint64
+	Budget time.Duration
+	// Workers is how many seeds are run at the same time; 0 is one on each core.
+	Workers int
+	// KeepGoing goes on after the first refutation.
+	KeepGoing bool
+	// Skew bounds the clocks' offsets; 0 is the default.
+	Skew time.Duration
+	Reduction
+}
+
+// Reduction says what is made of findings, and where it is written.
+type Reduction struct {
+	// ShrinkBudget is the longest time for one finding; 0 is the default, negative shrinks nothing.
+	ShrinkBudget time.Duration
+	// Robustify also looks for a variant that fails under most other networks.
+	Robustify bool
+	// Out is the folder of the run folders.
+	Out string
+	// Progress is where the live line goes; nil for silence. Terminal says
+	// that it can rewrite its line, which is Width columns long.
+	Progress io.Writer
+	Terminal bool
+	Width    int
+	// Interrupt, when closed, ends the exploration; what was found is still shrunk.
+	Interrupt <-chan struct{}
+}
+
+// Explored is what an exploration came to.
+type Explored struct {
+	Summary *explore.Summary
+	// Expect lists the refutations that must happen.
+	expect []string
+}
+
+// Explore runs seeds in simulation until a claim is refuted or the bounds are
+// reached, shrinks what it finds and writes a run folder for each finding.
+// Errors are *UsageError or *FailureError; whatever was found by then is in
+// the result, which is nil only if nothing was run.
+func Explore(ctx context.Context, e Exploration) (*Explored, error) {
+	if e.Seeds == 0 && e.Budget == 0 {
+		return nil, &UsageError{errors.New("an exploration without bounds would never end: give --seeds or --budget")}
+	}
+	e.Backend = OnSim
+	if e.Nemesis == nil {
+		e.Nemesis = sim.Caps().Kinds()
+	}
+	if e.TimeLimit == 0 {
+		e.TimeLimit = DefaultExploreTime
+	}
+	base, system, err := NewPlan(e.Request)
+	if err != nil {
+		return nil, err
+	}
+	live := e.live()
+	summary, err := explore.Run(ctx, explore.Config{Base: base, System: system, Kinds: base.Nemesis, FirstSeed: e.Seed,
+		Seeds: e.Seeds, Budget: e.Budget, Workers: e.Workers, KeepGoing: e.KeepGoing, ShrinkBudget: e.ShrinkBudget,
+		Robustify: e.Robustify, Draw: explore.DrawOptions{Skew: e.Skew}, Progress: live.progress, Interrupt: e.Interrupt})
+	return e.finish(ctx, live, base, system, summary, err)
+}
+
+// Shrink runs the plan of a file in simulation, and shrinks what it shows.
+// Errors are *UsageError, also where it shows nothing, or *FailureError.
+func Shrink(ctx context.Context, path string, r Reduction) (*Explored, error) {
+	p, system, err := LoadPlan(path, OnSim)
+	if err != nil {
+		return nil, err
+	}
+	live := r.live()
+	summary, err := explore.Examine(ctx, p, explore.Config{System: system, ShrinkBudget: r.ShrinkBudget, Robustify: r.Robustify,
+		Progress: live.progress, Interrupt: r.Interrupt})
+	if err == nil && len(summary.Findings) == 0 {
+		live.finish()
+		return nil, &UsageError{fmt.Errorf("%s: in simulation this plan refutes none of its claims, so that there is nothing to shrink: look for a seed that does with `refute explore`", path)}
+	}
+	return r.finish(ctx, live, p, system, summary, err)
+}
+
+// finish writes the run folders of what was found.
+func (r *Reduction) finish(ctx context.Context, live *exploreLive, base *plan.Plan, system target.System, summary *explore.Summary, err error) (*Explored, error) {
+	defer live.finish()
+	if summary == nil {
+		var unsupported *sim.UnsupportedError
+		if errors.As(err, &unsupported) {
+			return nil, &UsageError{err}
+		}
+		return nil, &FailureError{err}
+	}
+	out := &Explored{Summary: summary, expect: base.Expect}
+	for _, finding := range summary.Findings {
+		if writeError := r.write(ctx, finding, system); writeError != nil {
+			err = errors.Join(err, fmt.Errorf("writing down %s (%s): %w", finding.Claim, finding.Class, writeError))
+		}
+	}
+	if err != nil {
+		return out, &FailureError{err}
+	}
+	return out, nil
+}
+
+// The files of a finding's folder beside those of every run: the plan that was
+// found, before it was shrunk, and its sturdier variant.
+const (
+	originalPlan = "original.json"
+	robustPlan   = "robust.json"
+)
+
+// write runs the finding's smallest plan once more, into a run folder of its own.
+func (r *Reduction) write(ctx context.Context, f *explore.Finding, system target.System) error {
+	p := f.Plan
+	if f.Minimal != nil {
+		p = f.Minimal.Plan
+	}
+	p = p.Clone()
+	p.Name = plan.SanitizeName(p.Name + "-" + f.Class)
+	p.Expect = nil
+	outcome, err := Perform(ctx, Performance{Plan: p, System: system, Out: r.Out, Interrupt: r.Interrupt})
+	if err != nil {
+		return err
+	}
+	folder := outcome.Folder
+	f.Files = append(f.Files, filepath.Join(folder, "report.html"), filepath.Join(folder, "plan.json"))
+	if err := f.Plan.Save(filepath.Join(folder, originalPlan)); err != nil {
+		return err
+	}
+	f.Files = append(f.Files, filepath.Join(folder, originalPlan))
+	if f.Robust == nil {
+		return nil
+	}
+	f.Files = append(f.Files, filepath.Join(folder, robustPlan))
+	return f.Robust.Plan.Save(filepath.Join(folder, robustPlan))
+}
+
+// WriteText writes it for people.
+func (e *Explored) WriteText(w io.Writer, colours bool) {
+	_ = e.Summary.WriteText(w, colours) // stdout is gone: nobody to tell
+	for _, claim := range e.unmet() {
+		fmt.Fprintf(w, "expected: %s is refuted; it is not\n", claim)
+	}
+}
+
+// WriteJSON writes it as one JSON document.
+func (e *Explored) WriteJSON(w io.Writer) error { return e.Summary.WriteJSON(w) }
+
+// ExitCode is that of the verdict, as a run's; see Outcome.ExitCode.
+func (e *Explored) ExitCode() int {
+	if len(e.expect) == 0 {
+		return ExitCode(e.Summary.Verdict)
+	}
+	if len(e.unmet()) > 0 {
+		return 1
+	}
+	rest := checker.Holds
+	for _, c := range e.Summary.Claims {
+		if !e.expects(c.Claim) {
+			rest = checker.Merge(rest, c.Verdict)
+		}
+	}
+	return ExitCode(rest)
+}
+
+func (e *Explored) expects(claim string) bool {
+	for _, expected := range e.expect {
+		if expected == "refuted:"+claim {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *Explored) unmet() (claims []string) {
+	for _, c := range e.Summary.Claims {
+		if e.expects(c.Claim) && c.Verdict != checker.Refuted {
+			claims = append(claims, c.Claim)
+		}
+	}
+	return claims
+}
+
+// exploreLive shows how an exploration goes: one line that is rewritten on a
+// terminal, otherwise a line every few seconds.
+type exploreLive struct {
+	out      io.Writer
+	terminal bool
+	width    int
+	last     time.Duration
+	shown    bool
+}
+
+// plainInterval is the time between two lines where none can be rewritten.
+const plainInterval = 5 * time.Second
+
+func (r *Reduction) live() *exploreLive {
+	return &exploreLive{out: r.Progress, terminal: r.Terminal, width: r.Width}
+}
+
+func (l *exploreLive) progress(p explore.Progress) {
+	if l.out == nil {
+		return
+	}
+	line := p.String()
+	if !l.terminal {
+		if p.Elapsed-l.last >= plainInterval {
+			l.last = p.Elapsed
+			fmt.Fprintln(l.out, line)
+		}
+		return
+	}
+	if runes := []rune(line); l.width > 1 && len(runes) >= l.width {
+		line = string(runes[:l.width-2]) + "…"
+	}
+	fmt.Fprintf(l.out, "\r\x1b[K%s", line)
+	l.shown = true
+}
+
+func (l *exploreLive) finish() {
+	if l.out != nil && l.shown {
+		fmt.Fprint(l.out, "\r\x1b[K")
+		l.shown = false
+	}
+}

@@ -1,0 +1,112 @@
+package leaderless
+
+import (
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/refute-lab/refute/harness/history"
+	"github.com/refute-lab/refute/target"
+	"github.com/refute-lab/refute/target/leaderless/core"
+)
+
+// A client learns of a reply over HTTP, a simulation has it at hand. The
+// functions below make of the latter what a client makes of the former, so
+// that a history says the same wherever it was recorded.
+
+// Evidence returns the evidence of a reply of the coordinator, as a client
+// gets it. The settings are those of the nodes.
+func Evidence(settings *core.Settings, coordinator core.NodeID, r *core.Reply) *history.Evidence {
+	e := &history.Evidence{
+		Coordinator: settings.Nodes[coordinator],
+		Required:    r.Evidence.Required,
+		Version:     r.Cell.Version.String(),
+		Hints:       names(settings, r.Evidence.Hints),
+	}
+	if !settings.Fetches() {
+		e.Timestamp = r.Cell.Version.Time
+	}
+	if len(r.Evidence.Phases) > 0 {
+		e.Phases = r.Evidence.Phases
+	}
+	if len(r.Evidence.Replicas) > 0 {
+		e.Replicas = make([]history.ReplicaEvidence, len(r.Evidence.Replicas))
+	}
+	for i := range r.Evidence.Replicas {
+		from := &r.Evidence.Replicas[i]
+		e.Replicas[i] = history.ReplicaEvidence{
+			Node: settings.Nodes[from.Node], Answered: from.Answered, Counted: from.Counted, Version: from.Version.String(),
+		}
+		if from.StandsIn {
+			e.Replicas[i].HintFor = settings.Nodes[from.HintFor]
+		}
+	}
+	return e
+}
+
+// Reading returns what a client of the named node makes of the reply to a get
+// of the key. Its errors are *target.Error, and definite. evidence, which may
+// be nil, becomes part of the result.
+func Reading(node, key string, r *core.Reply, evidence *history.Evidence) (target.Reading, error) {
+	if r.Status != core.StatusOK {
+		return target.Reading{}, &target.Error{Definite: true, Evidence: evidence, Message: failure(r.Code, r.Message)}
+	}
+	reading := target.Reading{Found: r.Found, Evidence: evidence}
+	if !r.Found {
+		return reading, nil
+	}
+	value, err := strconv.ParseInt(string(r.Cell.Value), 10, 64)
+	if err != nil {
+		text := ""
+		if utf8.Valid(r.Cell.Value) {
+			text = string(r.Cell.Value)
+		}
+		return target.Reading{}, notANumber(node, key, text, evidence)
+	}
+	reading.Value = value
+	return reading, nil
+}
+
+// Written returns what a client makes of the reply to a put. Its errors are
+// *target.Error. evidence, which may be nil, becomes part of the result.
+func Written(r *core.Reply, evidence *history.Evidence) (*history.Evidence, error) {
+	if r.Status != core.StatusOK {
+		return evidence, &target.Error{Definite: r.Status == core.StatusDefinite, Evidence: evidence, Message: failure(r.Code, r.Message)}
+	}
+	return evidence, nil
+}
+
+// failure is the message of an error that the node told.
+func failure(code, message string) string { return code + ": " + message }
+
+// notANumber is the error of a read that found what this client can't have written.
+func notANumber(node, key, text string, evidence *history.Evidence) *target.Error {
+	return &target.Error{
+		Definite: true, Evidence: evidence,
+		Message: fmt.Sprintf("node %s: the value %q of key %s is not a decimal 64-bit integer: something else wrote it", node, text, key),
+	}
+}
+
+// Dump returns a replica's state, as a client gets it.
+func Dump(settings *core.Settings, entries []core.DumpEntry) history.Dump {
+	dump := history.Dump{Entries: make([]history.DumpEntry, len(entries))}
+	for i := range entries {
+		e := &entries[i]
+		dump.Entries[i] = history.DumpEntry{
+			Key: e.Key, Version: e.Cell.Version.String(), Value: string(e.Cell.Value), Tombstone: e.Cell.Tombstone, Home: names(settings, e.Home),
+		}
+	}
+	return dump
+}
+
+// names returns the names of nodes, nil if there are none.
+func names(settings *core.Settings, ids []core.NodeID) []string {
+	if len(ids) == 0 {
+		return nil
+	}
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = settings.Nodes[id]
+	}
+	return names
+}
