@@ -78,7 +78,7 @@ func TestClustersSideBySide(t *testing.T) {
 		require.NoError(t, errs[i])
 		ready(t, c, "n1")
 		ready(t, c, "n2")
-		require.True(t, reaches(c, "n1", "n2"))
+		requireReach(t, c, "n1", "n2")
 	}
 	require.NotEqual(t, clusters[0].subnet, clusters[1].subnet)
 	require.NotEqual(t, clusters[1].subnet, clusters[2].subnet)
@@ -130,7 +130,7 @@ func TestFastHeal(t *testing.T) {
 		_, err := get(c, "n1", "/hold?address="+c.Address("n2")+":8080")
 		held <- err
 	}()
-	require.Eventually(t, func() bool { text, err := get(c, "n1", "/holds"); return err == nil && text == "1" }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { text, err := get(c, "n1", "/holds"); return err == nil && text == "1" }, patience, 5*time.Millisecond)
 	call[protocol.Cuts](t, c, "n1", within("f", protocol.Request{Op: protocol.OpCut, Addresses: []string{c.Address("n2")}}))
 	select {
 	case err := <-held:
@@ -191,6 +191,7 @@ func TestPauseRightAfterStart(t *testing.T) {
 		p := call[protocol.Process](t, c, "n1", within("p", protocol.Request{Op: protocol.OpPause}))
 		require.NotEmpty(t, p.States)
 		require.Empty(t, strings.Trim(p.States, "Tt"), "%q", p.States)
+		require.Equal(t, p, call[protocol.Process](t, c, "n1", protocol.Request{Op: protocol.OpProcess}), "and so it stays")
 		p = call[protocol.Process](t, c, "n1", protocol.Request{Op: protocol.OpResume, Fault: "p"})
 		require.NotZero(t, p.PID)
 		ready(t, c, "n1")

@@ -76,11 +76,19 @@ func start(t testing.TB, e *Engine, specs ...Spec) *Cluster {
 	return c
 }
 
-var httpClient = &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+// patience bounds every wait for what must happen; silence is how long nothing
+// must happen until it passes for never.
+const (
+	patience = 30 * time.Second
+	silence  = 2 * time.Second
+)
 
 // get asks a node; the status is part of the error.
-func get(c *Cluster, node, path string) (string, error) {
-	r, err := httpClient.Get("http://" + c.Endpoint(node) + path)
+func get(c *Cluster, node, path string) (string, error) { return getWithin(patience, c, node, path) }
+
+func getWithin(limit time.Duration, c *Cluster, node, path string) (string, error) {
+	client := &http.Client{Timeout: limit, Transport: &http.Transport{DisableKeepAlives: true}}
+	r, err := client.Get("http://" + c.Endpoint(node) + path)
 	if err != nil {
 		return "", err
 	}
@@ -97,8 +105,8 @@ func get(c *Cluster, node, path string) (string, error) {
 func ready(t testing.TB, c *Cluster, node string) {
 	t.Helper()
 	var err error
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
-		if _, err = get(c, node, "/ready"); err == nil {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		if _, err = getWithin(silence, c, node, "/ready"); err == nil {
 			return
 		}
 		<-time.After(2 * time.Millisecond)

@@ -106,14 +106,14 @@ func TestOperationsThatNobodyCanAskForAreRefused(t *testing.T) {
 
 func TestOnlyThePlansOperationsAreAskedAtTheirTimes(t *testing.T) {
 	p, system := testPlan(t, nil)
-	p.Limits.Time = plan.Duration(200 * time.Millisecond)
+	p.Limits.Time = plan.Duration(1500 * time.Millisecond)
 	values := []int64{5, 6}
 	at := func(ms int) plan.Duration { return plan.Duration(time.Duration(ms) * time.Millisecond) }
 	p.Operations = []plan.Operation{
-		{Worker: 3, Index: 7, At: at(20), F: history.FWrite, Key: "x", Value: &values[0], Node: "n1"},
-		{Worker: 3, Index: 9, At: at(60), F: history.FRead, Key: "x", Node: "n2"},
-		{Worker: 0, Index: 2, At: at(100), F: history.FWrite, Key: "y", Value: &values[1], Node: "n4"},
-		{Worker: 9, Index: 1, At: at(140), F: history.FRead, Key: "y", Node: "n3"},
+		{Worker: 3, Index: 7, At: at(100), F: history.FWrite, Key: "x", Value: &values[0], Node: "n1"},
+		{Worker: 3, Index: 9, At: at(300), F: history.FRead, Key: "x", Node: "n2"},
+		{Worker: 0, Index: 2, At: at(500), F: history.FWrite, Key: "y", Value: &values[1], Node: "n4"},
+		{Worker: 9, Index: 1, At: at(700), F: history.FRead, Key: "y", Node: "n3"},
 	}
 	require.NoError(t, p.Validate())
 	cluster := newLoopback(t, 5, nil)

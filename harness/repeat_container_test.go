@@ -26,14 +26,14 @@ func skewPlan(t *testing.T) (*plan.Plan, Performance) {
 		Settings: map[string]string{"n": "3", "w": "2", "r": "2"}, Claims: []string{checker.Linearizable}, Expect: []string{"refuted:linearizable"}})
 	require.NoError(t, err)
 	p.Nemesis = []string{"clock"}
-	p.Limits.Time = plan.Duration(3200 * time.Millisecond)
+	p.Limits.Time = plan.Duration(4500 * time.Millisecond)
 	p.Schedule = []plan.Fault{{ID: "f1", Kind: "clock", Shape: "bump", Targets: []string{"n1"}, At: plan.Duration(time.Second),
-		Duration: plan.Duration(2200 * time.Millisecond), Clock: &plan.Clock{Offset: plan.Duration(5 * time.Second)}}}
+		Duration: plan.Duration(3500 * time.Millisecond), Clock: &plan.Clock{Offset: plan.Duration(5 * time.Second)}}}
 	older, newer := int64(1), int64(2)
 	p.Operations = []plan.Operation{
 		{Worker: 0, At: plan.Duration(2000 * time.Millisecond), F: history.FWrite, Key: "r0", Value: &older, Node: "n1"},
-		{Worker: 1, At: plan.Duration(2500 * time.Millisecond), F: history.FWrite, Key: "r0", Value: &newer, Node: "n2"},
-		{Worker: 2, At: plan.Duration(3000 * time.Millisecond), F: history.FRead, Key: "r0", Node: "n3"},
+		{Worker: 1, At: plan.Duration(3000 * time.Millisecond), F: history.FWrite, Key: "r0", Value: &newer, Node: "n2"},
+		{Worker: 2, At: plan.Duration(4000 * time.Millisecond), F: history.FRead, Key: "r0", Node: "n3"},
 	}
 	require.NoError(t, p.Validate())
 	return p, Performance{Plan: p, System: system, Out: t.TempDir()}

@@ -72,17 +72,19 @@ func (c controlled) Control() (target.System, error) { return c.control, nil }
 
 func always() bool { return true }
 
-// repetition is a plan of a write, and a read through n3 that must see it.
+// repetition is a plan of a write, and a read through n3 that must see it. On a
+// busy machine too the write is done when the read begins, and the read begins
+// before the end.
 func repetition(t *testing.T, settings map[string]string) (*plan.Plan, target.System) {
 	t.Helper()
 	p, system, err := NewPlan(Request{Target: leaderless.New(), Nodes: 3, Concurrency: 2, Nemesis: []string{}, Seed: 5, Settings: settings,
 		Claims: []string{checker.Linearizable}})
 	require.NoError(t, err)
 	value := int64(7)
-	p.Limits.Time = plan.Duration(150 * time.Millisecond)
+	p.Limits.Time = plan.Duration(600 * time.Millisecond)
 	p.Operations = []plan.Operation{
 		{Worker: 0, At: plan.Duration(10 * time.Millisecond), F: history.FWrite, Key: "x", Value: &value, Node: "n1"},
-		{Worker: 1, At: plan.Duration(100 * time.Millisecond), F: history.FRead, Key: "x", Node: "n3"},
+		{Worker: 1, At: plan.Duration(300 * time.Millisecond), F: history.FRead, Key: "x", Node: "n3"},
 	}
 	require.NoError(t, p.Validate())
 	return p, system
@@ -91,7 +93,7 @@ func repetition(t *testing.T, settings map[string]string) (*plan.Plan, target.Sy
 // pauseOf is a fault around the read of repetition's plan.
 func pauseOf(node string) []plan.Fault {
 	return []plan.Fault{{ID: "f1", Kind: "pause", Shape: "one", Targets: []string{node},
-		At: plan.Duration(50 * time.Millisecond), Duration: plan.Duration(100 * time.Millisecond)}}
+		At: plan.Duration(100 * time.Millisecond), Duration: plan.Duration(500 * time.Millisecond)}}
 }
 
 // rehearsal repeats plans on servers in this process.
@@ -200,7 +202,7 @@ func TestAControlThatIsRefutedTooLeavesNothingToConclude(t *testing.T) {
 func TestATargetWithoutASafeFormIsControlledWithoutFaults(t *testing.T) {
 	p, clean := repetition(t, nil)
 	p.Schedule = pauseOf("n2")
-	p.Limits.Time = plan.Duration(300 * time.Millisecond)
+	p.Limits.Time = plan.Duration(800 * time.Millisecond)
 	system := &forgetful{System: clean}
 	r := rehearse(t, p, system, 1, 1)
 	// It forgets while a node is paused, until the faults are healed.

@@ -126,7 +126,7 @@ func (s *Scene) diagram(faults []Fault, arrows int) *diagram {
 	if len(p.messages) == 0 && len(s.Traced.States) == 0 {
 		return nil
 	}
-	p.placeLanes()
+	left += p.placeLanes()
 	p.paint()
 	p.scale = newTimeScale(p.moments(), p.flight, p.room())
 	p.draw()
@@ -223,7 +223,7 @@ func (p *plot) paint() {
 // apart, and the axis can leave out the rest.
 func (p *plot) moments() []int64 {
 	var out []int64
-	end := p.last + 2*p.flight
+	end := p.last + 3*p.flight
 	add := func(t int64) {
 		if t >= p.first && t <= end {
 			out = append(out, t)

@@ -370,7 +370,7 @@ func TestDiagramIsReadable(t *testing.T) {
 			}
 			if fate == "cut" || fate == "lost" {
 				for _, l := range d.Lanes {
-					if math.Abs(a.Y2-l.Middle) < nodeBar/2 {
+					if math.Abs(a.Y2-l.Middle) <= nodeBar/2+crossSize {
 						t.Fatalf("seems to reach %s: %s", l.Name, a.Tooltip)
 					}
 				}
@@ -437,6 +437,58 @@ func TestTimeScaleIsMonotone(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestValueOfAnOperationIsWhatANodeWouldHold(t *testing.T) {
+	for _, c := range []struct {
+		f             string
+		kind          history.Type
+		input, output history.Value
+		want          string
+	}{
+		{history.FWrite, history.Ok, history.IntValue(7), history.IntValue(7), "7"},
+		{history.FWrite, history.Info, history.IntValue(7), history.Value{}, "7"},
+		{history.FRead, history.Ok, history.Value{}, history.IntValue(7), "7"},
+		{history.FRead, history.Ok, history.Value{}, history.NilValue(), nothing},
+		{history.FRead, history.Fail, history.Value{}, history.IntValue(7), ""},
+		{history.FRead, history.Info, history.Value{}, history.Value{}, ""},
+		{history.FCAS, history.Ok, history.ListValue([]int64{6, 7}), history.Value{}, "7"},
+		{"delete", history.Ok, history.Value{}, history.Value{}, ""},
+	} {
+		m := &Moment{F: c.f, Type: c.kind, operation: &history.Operation{Input: c.input, Output: c.output}}
+		value, known := m.value()
+		assert.Equal(t, c.want, value, "%+v", c)
+		assert.Equal(t, c.want != "", known)
+	}
+}
+
+func TestNodesThatHoldNothingSaySo(t *testing.T) {
+	s := inversion()
+	s.arrive(s.witness[1], "read", "n2", "n4", "", 1_206_850, 1_207_900)
+	d := s.tell(t, t.TempDir()).Scan.Scene(0, 0).diagram(nil, diagramArrows)
+	last := d.States[len(d.States)-1]
+	assert.Equal(t, "n4 holds no copy", last.Tooltip)
+	assert.Equal(t, "no copy", last.Labels[0].Text)
+}
+
+// A write that comes twice before it is durable changed the state once; one
+// from before a crash did not survive it.
+func TestTheMessageThatChangedAStateIsDrawn(t *testing.T) {
+	s := skewed()
+	s.process(trace.Down, "n2", 1_500_000)
+	s.process(trace.Up, "n2", 1_600_000)
+	s.state("n2", "", 1_600_000)
+	s.arrive(nil, "repair", "n1", "n2", "1", 1_700_000, 1_701_000)
+	s.arrive(nil, "again", "n1", "n2", "1", 1_700_500, 1_701_500)
+	s.state("n2", "1", 1_702_000)
+	d := s.tell(t, t.TempDir()).Scan.Scene(0, 0).diagram(nil, diagramArrows)
+	var context []string
+	for _, a := range d.Arrows {
+		if strings.HasSuffix(a.Class, "context") {
+			context = append(context, strings.Fields(a.Tooltip)[0])
+		}
+	}
+	assert.Equal(t, []string{"handoff", "repair"}, context)
 }
 
 func TestMillis(t *testing.T) {

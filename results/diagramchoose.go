@@ -184,10 +184,12 @@ func (p *plot) causes() map[int]bool {
 			if !p.important(c) {
 				continue
 			}
-			best := -1
+			// The first one: what comes again before the disk has taken it changes
+			// nothing. But what came before the node's last start may have been lost.
+			best, started := -1, p.started(node, c.event.Time)
 			for _, i := range carriers[content{node, text(c.event), c.event.Found}] {
 				arrived := p.scene.Traced.Messages[i].Arrived
-				if arrived <= c.event.Time && (best < 0 || arrived > p.scene.Traced.Messages[best].Arrived) {
+				if arrived <= c.event.Time && arrived >= started && (best < 0 || arrived < p.scene.Traced.Messages[best].Arrived) {
 					best = i
 				}
 			}
@@ -197,6 +199,16 @@ func (p *plot) causes() map[int]bool {
 		}
 	}
 	return out
+}
+
+// started is when the node's process had last been started by that time; 0 if it was never down.
+func (p *plot) started(node string, by int64) (at int64) {
+	for _, e := range p.scene.Traced.Processes {
+		if e.Kind == trace.Up && e.Node == node && e.Time <= by {
+			at = e.Time
+		}
+	}
+	return at
 }
 
 // usualFlight is the median time of the messages that are drawn.

@@ -92,10 +92,15 @@ func (p *plot) drawStates(node string) {
 			s.Tooltip += ", version " + clip(c.event.Version, 80)
 		}
 		s.Tooltip += ", " + p.since(c)
+		text := clip(value, 14)
+		if c.event.Time < 0 && c.until == math.MaxInt64 {
+			// It is no replica of the key, or one that nothing has reached.
+			text, s.Tooltip = "no copy", node+" holds no copy"
+		}
 		if part.merged > 1 {
 			s.Class, s.Tooltip = "many", fmt.Sprintf("%s: %d changes, the last to %s at %s", node, part.merged, value, exactly(c.event.Time))
 		} else {
-			s.Labels = p.stateLabels(node, part, clip(value, 14), lane.TextY)
+			s.Labels = p.stateLabels(node, part, text, lane.TextY)
 		}
 		p.out.States = append(p.out.States, s)
 	}

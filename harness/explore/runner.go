@@ -69,7 +69,7 @@ func (s *simulation) run(ctx context.Context, p *plan.Plan) (outcome, error) {
 	if err := s.world.Load(p, s.system); err != nil {
 		return outcome{}, err
 	}
-	result, err := s.world.Run(ctx, sim.Options{})
+	result, err := s.world.Run(ctx, sim.Options{Brief: true})
 	if err != nil {
 		return outcome{}, err
 	}
@@ -154,6 +154,12 @@ func (s *simulation) operations() []history.Operation { return s.last }
 func (s *simulation) check(ctx context.Context, p *plan.Plan, claims []string) (checker.Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(p.Limits.Check))
 	defer cancel()
+	// Once more, and not in brief: explanations name the faults.
+	result, err := s.world.Run(ctx, sim.Options{})
+	if err != nil {
+		return checker.Report{}, err
+	}
+	s.last = result.Operations
 	return checker.Check(ctx, s.last, checker.Options{Claims: claims, Memory: p.Limits.CheckMemory})
 }
 

@@ -11,9 +11,9 @@ import "slices"
 //
 // A list of n elements of which k are needed takes about 2·k·log₂(n/k) tries,
 // and they get shorter by half with every step.
-func minimize[T any](s *search, list []T, least int, fails func(rest []T) bool) []T {
+func minimize[T any](s *search, list []T, least int, fails func(rest []T) bool) {
 	if least == 0 && len(list) > 0 && fails([]T{}) {
-		return []T{}
+		return
 	}
 	for portion := len(list) / 2; portion >= 1; portion /= 2 {
 		for end := len(list); end > 0 && !s.stopped; end -= portion {
@@ -26,7 +26,6 @@ func minimize[T any](s *search, list []T, least int, fails func(rest []T) bool) 
 			}
 		}
 	}
-	return list
 }
 
 // ladder returns the round numbers from least up to, but without, current:

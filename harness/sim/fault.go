@@ -25,10 +25,12 @@ func (w *World) inject(number int) {
 	note, err := w.begin(history.FInject, f.ID, "", value)
 	w.fail(err)
 	state.active = true
-	state.dropped = w.dropped(f)
+	if f.Kind == nemesis.Partition {
+		state.dropped = w.dropped(f)
+	}
 	w.apply(number, f, true)
 	value.Verified, value.Evidence = true, "in force in the simulated world"
-	if f.Kind == nemesis.Clock && len(f.Targets) > 0 {
+	if f.Kind == nemesis.Clock && len(f.Targets) > 0 && !w.options.Brief {
 		h := &w.hosts[w.hostOf(f.Targets[0])]
 		value.Offset = h.wall(w.now) - epoch - w.now
 		value.Evidence = fmt.Sprintf("the clock of %s shows %s", f.Targets[0], signed(value.Offset))
@@ -49,7 +51,7 @@ func (w *World) heal(number int) {
 	w.fail(err)
 	w.apply(number, f, false)
 	value.Verified, value.Evidence = true, "over in the simulated world"
-	if f.Kind == nemesis.Partition {
+	if f.Kind == nemesis.Partition && !w.options.Brief {
 		did := "dropped"
 		if f.Hold {
 			did = "kept back"
@@ -60,6 +62,9 @@ func (w *World) heal(number int) {
 }
 
 func (w *World) faultValue(f *plan.Fault) history.Fault {
+	if w.options.Brief {
+		return history.Fault{}
+	}
 	return history.Fault{ID: f.ID, Kind: f.Kind, Shape: f.Shape, Description: nemesis.Describe(w.nodes, *f), Targets: f.Targets, Cuts: f.Cuts}
 }
 

@@ -116,6 +116,9 @@ func (w *World) end(number int, value any, problem string) error {
 	} else {
 		n.end = w.now
 	}
+	if w.options.Brief && n.f != history.FDump {
+		return nil
+	}
 	var err error
 	if n.value, err = rawValue(value); err != nil || w.options.Record == nil {
 		return err

@@ -98,7 +98,7 @@ func (c *conversation) end(t *testing.T) {
 	select {
 	case err := <-c.ended:
 		require.NoError(t, err)
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		require.Fail(t, "the agent does not end")
 	}
 }
@@ -129,15 +129,16 @@ func TestSilenceEndsTheAgent(t *testing.T) {
 	if !inside(t) {
 		return
 	}
-	const silence = 300 * time.Millisecond
+	const silence = time.Second
 	c := converse(t, podOptions{silence: silence})
-	began := time.Now()
+	began, last := time.Now(), time.Time{}
 	for time.Since(began) < 2*silence {
+		last = time.Now()
 		require.Empty(t, c.ask(t, protocol.Request{Op: protocol.OpPing}).Error)
 		<-time.After(silence / 10)
 	}
 	c.end(t)
-	require.GreaterOrEqual(t, time.Since(began), 3*silence-silence/5, "whoever speaks is heard")
+	require.GreaterOrEqual(t, time.Since(last), silence, "whoever speaks is heard")
 }
 
 func TestRequestsAreChecked(t *testing.T) {

@@ -166,7 +166,7 @@ func TestASilentNode(t *testing.T) {
 		}
 	})
 	client := s.connect(t, nil)
-	_, err := client.Write(within(t, 30*time.Millisecond), "key", 1)
+	_, err := client.Write(within(t, enough), "key", 1)
 	require.ErrorContains(t, err, "timeout")
 	assert.False(t, target.IsDefinite(err))
 

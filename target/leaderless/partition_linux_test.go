@@ -57,12 +57,13 @@ func cut(t *testing.T, ports ...uint16) (heal func()) {
 	}
 }
 
-// A partition that has lasted long enough for TCP to back off is over within a
-// second of its heal.
+// A partition that has lasted long enough for TCP to back off is over at its
+// heal: within a second, and on a busy machine some seconds before TCP would try again.
 func TestAHealIsEffectiveAtOnce(t *testing.T) {
 	isolate(t)
-	// By then the next retransmission of TCP itself is more than a second away.
-	const length = 4800 * time.Millisecond
+	// TCP retransmits 0.2, 0.6, 1.4, 3.0, 6.2 and 12.6 s after what it sent first:
+	// by then the next time is six seconds away.
+	const length = 6500 * time.Millisecond
 	p := startProcesses(t, 3, map[string]string{"fsync": "never", "w": "3", "hints": "off"})
 	clients := make([]target.Register, 3)
 	var ports []uint16
@@ -93,5 +94,5 @@ func TestAHealIsEffectiveAtOnce(t *testing.T) {
 		p.eventually("a write after the heal", func(ctx context.Context) bool { _, err := clients[i].Write(ctx, "key", 4); return err == nil })
 		t.Logf("node %d writes to all %v after the heal", i+1, time.Since(began))
 	}
-	assert.Less(t, time.Since(began), time.Second)
+	assert.Less(t, time.Since(began), 4*time.Second)
 }

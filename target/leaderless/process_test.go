@@ -25,6 +25,10 @@ import (
 // patience bounds every wait of these tests.
 const patience = 20 * time.Second
 
+// enough is a deadline that passes for want of an answer, on a busy machine too,
+// and not before the request was sent.
+const enough = 500 * time.Millisecond
+
 // program is the store's program, built once for all tests.
 var program string
 

@@ -104,6 +104,9 @@ func inside(t *testing.T) bool {
 	return false
 }
 
+// patience bounds every wait for what must happen.
+const patience = 30 * time.Second
+
 // pod is a supervisor with a shim.
 type pod struct {
 	*Supervisor
@@ -141,7 +144,7 @@ func (p *pod) event(t *testing.T) protocol.Event {
 	select {
 	case e := <-p.events:
 		return e
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		require.Fail(t, "no event")
 		return protocol.Event{}
 	}
@@ -153,7 +156,7 @@ func (p *pod) spawn(t *testing.T, ready string) protocol.Process {
 	require.NoError(t, os.RemoveAll(ready))
 	_, err := p.Spawn(t.Context(), "")
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { _, err := os.Stat(ready); return err == nil }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { _, err := os.Stat(ready); return err == nil }, patience, time.Millisecond)
 	state, err := p.State()
 	require.NoError(t, err)
 	require.Len(t, state.States, 4)
@@ -186,7 +189,8 @@ func TestPauseStopsTheWholeFamily(t *testing.T) {
 	require.Equal(t, "TTTT", state.States)
 	state, err = p.Resume(t.Context(), "f2")
 	require.NoError(t, err)
-	require.Equal(t, "S", letters(strings.ReplaceAll(state.States, "R", "S")))
+	require.Len(t, state.States, 4)
+	require.NotContains(t, state.States, "T")
 }
 
 // TestPauseOutrunsForks pauses programs that start others without end, also
@@ -232,7 +236,7 @@ func outrun(t *testing.T, o Options, entrypoint []string) {
 			require.Eventually(t, func() bool {
 				state, err := p.State()
 				return err == nil && len(state.States) > 1
-			}, 10*time.Second, time.Millisecond, "it starts programs")
+			}, patience, time.Millisecond, "it starts programs")
 		}
 		state, err := p.Pause(t.Context(), "f")
 		require.NoError(t, err, "round %d", i)
@@ -333,7 +337,7 @@ func TestAPassingStopIsNoPause(t *testing.T) {
 	require.Eventually(t, func() bool {
 		state, err = p.State()
 		return err == nil && state.States == "t"
-	}, 10*time.Second, time.Millisecond)
+	}, patience, time.Millisecond)
 	paused, err := p.Pause(t.Context(), "f")
 	require.NoError(t, err)
 	require.Equal(t, "t", paused.States)
@@ -346,7 +350,7 @@ func TestAPassingStopIsNoPause(t *testing.T) {
 	require.NoFileExists(t, ran)
 	_, err = p.Resume(t.Context(), "f")
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { _, err := os.Stat(ran); return err == nil }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { _, err := os.Stat(ran); return err == nil }, patience, time.Millisecond)
 	// A tracer that is stopped does not hide the end of what it traces.
 	_, err = p.Pause(t.Context(), "f")
 	require.NoError(t, err)
@@ -388,7 +392,7 @@ func TestKillEndsTheWholeFamily(t *testing.T) {
 	require.NoFileExists(t, ready)
 	_, err = p.Resume(t.Context(), "p")
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { _, err := os.Stat(ready); return err == nil }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { _, err := os.Stat(ready); return err == nil }, patience, time.Millisecond)
 	same, err := p.Spawn(t.Context(), "")
 	require.NoError(t, err)
 	require.Equal(t, held.PID, same.PID, "it runs already")
@@ -488,7 +492,7 @@ func TestShimGoneIsNoticed(t *testing.T) {
 	require.Eventually(t, func() bool {
 		s, _, err := stat(fmt.Sprintf("/proc/%d/stat", state.PID))
 		return err != nil || s == 'Z'
-	}, 5*time.Second, time.Millisecond, "the entrypoint does not outlive its shim")
+	}, patience, time.Millisecond, "the entrypoint does not outlive its shim")
 }
 
 func TestArrivalIsRefused(t *testing.T) {
@@ -522,7 +526,7 @@ func TestOthersAreNotMembers(t *testing.T) {
 			}
 		}
 		return helper != 0
-	}, 5*time.Second, time.Millisecond)
+	}, patience, time.Millisecond)
 	state, err := p.Pause(t.Context(), "f")
 	require.NoError(t, err)
 	require.Equal(t, "T", state.States)
@@ -531,13 +535,13 @@ func TestOthersAreNotMembers(t *testing.T) {
 	require.Equal(t, byte('T'), s, "the helper stops too, but is not counted")
 	s, _, err = stat(fmt.Sprintf("/proc/%d/stat", p.shim.Process.Pid))
 	require.NoError(t, err)
-	require.Equal(t, byte('S'), s)
+	require.NotEqual(t, byte('T'), s, "the shim is not stopped")
 	_, err = p.Resume(t.Context(), "f")
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		s, _, err := stat(fmt.Sprintf("/proc/%d/stat", helper))
 		return err == nil && s == 'S'
-	}, 5*time.Second, time.Millisecond, "the helper continues")
+	}, patience, time.Millisecond, "the helper continues")
 	require.NoError(t, unix.Kill(helper, unix.SIGKILL))
 }
 
@@ -565,7 +569,7 @@ func TestReap(t *testing.T) {
 	require.Eventually(t, func() bool {
 		all, err := space{proc: "/proc"}.all()
 		return err == nil && len(all) == 1
-	}, 10*time.Second, time.Millisecond, "no zombie stays")
+	}, patience, time.Millisecond, "no zombie stays")
 }
 
 func FuzzStat(f *testing.F) {

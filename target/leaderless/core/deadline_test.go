@@ -1,6 +1,7 @@
 package core
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -13,11 +14,12 @@ func TestTableIsAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var table table[int]
 		model := make(map[uint64]*int)
-		var numbers []uint64
+		var numbers []uint64 // of the model
 		last := uint64(0)
+		most := rapid.IntRange(1, 20).Draw(t, "most")
 		for range rapid.IntRange(0, 200).Draw(t, "steps") {
 			switch k := rapid.IntRange(0, 9).Draw(t, "step"); {
-			case k < 5:
+			case k < 5 && len(model) < most:
 				item := new(int)
 				number := table.add(item)
 				require.Greater(t, number, last)
@@ -29,11 +31,10 @@ func TestTableIsAMap(t *testing.T) {
 				require.Greater(t, number, last)
 				last = number
 			case len(numbers) > 0:
-				number := rapid.SampledFrom(numbers).Draw(t, "number")
-				if model[number] != nil {
-					table.remove(number)
-					delete(model, number)
-				}
+				i := rapid.IntRange(0, len(numbers)-1).Draw(t, "which")
+				table.remove(numbers[i])
+				delete(model, numbers[i])
+				numbers = slices.Delete(numbers, i, i+1)
 			}
 			require.Equal(t, len(model), table.taken)
 		}
