@@ -308,6 +308,21 @@ func TestSuspicionNamesTheKeyAndTheFirstTime(t *testing.T) {
 	assert.Equal(t, []string{NoStaleReads, Linearizable}, s.Vacuous())
 }
 
+// TestScreenerForgetsTheHistoryBefore, its phases too: without final reads nothing can be said of lost writes.
+func TestScreenerForgetsTheHistoryBefore(t *testing.T) {
+	operations := finalsRun([]history.Operation{okWrite(1, 1, 2)}, 0)
+	s, err := NewScreener([]string{NoLostWrites})
+	require.NoError(t, err)
+	suspicions, _, err := s.Screen(operations)
+	require.NoError(t, err)
+	assert.Equal(t, []Suspicion{{NoLostWrites, classVanished, "a", 1001}}, suspicions)
+	operations = slices.DeleteFunc(operations, func(o history.Operation) bool { return o.F == history.FPhase })
+	suspicions, _, err = s.Screen(operations)
+	require.NoError(t, err)
+	assert.Nil(t, suspicions)
+	assert.Equal(t, []string{NoLostWrites}, s.Vacuous())
+}
+
 func TestScreenerRefusesWhatCheckRefuses(t *testing.T) {
 	_, err := NewScreener([]string{"linearisable"})
 	require.ErrorContains(t, err, `unknown claim "linearisable"`)
@@ -367,6 +382,74 @@ func TestDumpScannerReadsWhatJSONReads(t *testing.T) {
 	s := dumpScanner{data: usual}
 	assert.True(t, s.dump(), "%s", usual)
 	assert.Zero(t, testing.AllocsPerRun(100, func() { _ = s.read(usual) }))
+}
+
+func TestReplicasDisagree(t *testing.T) {
+	home := []string{"n1", "n2"}
+	entry := func(version, value string, tombstone bool) history.DumpEntry {
+		return history.DumpEntry{Key: "a", Version: version, Value: value, Tombstone: tombstone, Home: home}
+	}
+	type dump struct {
+		node  string
+		entry history.DumpEntry
+	}
+	for name, c := range map[string]struct {
+		dumps []dump
+		agree bool
+	}{
+		"same":                      {[]dump{{"n1", entry("1", "x", false)}, {"n2", entry("1", "x", false)}}, true},
+		"another version":           {[]dump{{"n1", entry("1", "x", false)}, {"n2", entry("2", "x", false)}}, false},
+		"another value":             {[]dump{{"n1", entry("1", "x", false)}, {"n2", entry("1", "y", false)}}, false},
+		"deleted on one":            {[]dump{{"n1", entry("1", "", false)}, {"n2", entry("1", "", true)}}, false},
+		"deleted on both":           {[]dump{{"n1", entry("1", "x", true)}, {"n2", entry("1", "", true)}}, true},
+		"only an earlier dump does": {[]dump{{"n1", entry("1", "x", false)}, {"n2", entry("2", "x", false)}, {"n1", entry("2", "x", false)}}, true},
+		"only the last dump does":   {[]dump{{"n1", entry("2", "x", false)}, {"n2", entry("2", "x", false)}, {"n1", history.DumpEntry{Key: "b"}}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var all []simulated
+			for i, d := range c.dumps {
+				raw, err := json.Marshal(history.Dump{Entries: []history.DumpEntry{d.entry}})
+				require.NoError(t, err)
+				all = append(all, simulated{Operation: history.Operation{
+					F: history.FDump, Process: history.Nemesis, Node: d.node, Start: int64(10 * i), End: int64(10*i + 1), Type: history.Ok, Output: history.RawValue(raw),
+				}})
+			}
+			operations := order(all)
+			report, err := Check(context.Background(), operations, Options{Claims: []string{Convergence}})
+			require.NoError(t, err)
+			assert.Equal(t, c.agree, report.Verdict == Holds, report.Claims[0].Explanation)
+			newComparison(t).agree(t, operations)
+		})
+	}
+}
+
+// TestSmallestWitness: stopping early must not miss a smaller witness.
+func TestSmallestWitness(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 8))
+	l := newLimiter(context.Background(), 0)
+	defer l.close()
+	var x register
+	var d decider
+	several := 0
+	for range 2_000 {
+		operations := simulation{operations: 30, processes: 5, keys: 1, unknown: 0.1}.run(r)
+		mutate(operations, r)
+		tl, err := newTimeline(operations)
+		require.NoError(t, err)
+		require.NoError(t, x.load(operations, "r0", tl.keys[0].positions))
+		found, _ := d.conflicts(&x)
+		if len(found) < 2 {
+			continue
+		}
+		several++
+		s := &shrinker{operations: operations, register: &x, limiter: l}
+		least := len(operations)
+		for _, c := range found[:min(len(found), conflictsTried)] {
+			least = min(least, len(s.fromConflict(c)))
+		}
+		require.Len(t, s.smallest(found), least, describeHistory(operations))
+	}
+	assert.Greater(t, several, 100)
 }
 
 // exploredRun is what one run of an exploration leaves: ten clients of thirty

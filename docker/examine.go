@@ -157,7 +157,7 @@ func arrives(ctx context.Context, c *Cluster, token string, wait time.Duration) 
 }
 
 func tryPartition(ctx context.Context, c *Cluster) (string, error) {
-	before, err := arrives(ctx, c, "before", time.Second)
+	before, err := arrives(ctx, c, "before", 5*time.Second)
 	if err != nil {
 		return "", err
 	}
@@ -171,7 +171,7 @@ func tryPartition(ctx context.Context, c *Cluster) (string, error) {
 	if _, err := c.Call(ctx, "n1", examined(protocol.Request{Op: protocol.OpMend})); err != nil {
 		return "", err
 	}
-	after, err := arrives(ctx, c, "after", time.Second)
+	after, err := arrives(ctx, c, "after", 5*time.Second)
 	if err != nil {
 		return "", err
 	}

@@ -57,13 +57,10 @@ func cut(t *testing.T, ports ...uint16) (heal func()) {
 	}
 }
 
-// A partition that has lasted long enough for TCP to back off is over at its
-// heal: within a second, and on a busy machine some seconds before TCP would try again.
+// A partition that has lasted long enough for TCP to back off is over within a
+// second of its heal: at least once in a few, on a machine that may be busy.
 func TestAHealIsEffectiveAtOnce(t *testing.T) {
 	isolate(t)
-	// TCP retransmits 0.2, 0.6, 1.4, 3.0, 6.2 and 12.6 s after what it sent first:
-	// by then the next time is six seconds away.
-	const length = 6500 * time.Millisecond
 	p := startProcesses(t, 3, map[string]string{"fsync": "never", "w": "3", "hints": "off"})
 	clients := make([]target.Register, 3)
 	var ports []uint16
@@ -76,6 +73,21 @@ func TestAHealIsEffectiveAtOnce(t *testing.T) {
 		require.NoError(t, err)
 		ports = append(ports, uint16(number))
 	}
+	for range 3 {
+		took := recovery(t, p, clients, ports)
+		t.Logf("the last node writes to all %v after the heal", took)
+		if took < time.Second {
+			return
+		}
+	}
+	assert.Fail(t, "no heal was effective within a second")
+}
+
+// recovery returns how long after the heal of a partition it takes until every
+// node can write to all.
+func recovery(t *testing.T, p *processes, clients []target.Register, ports []uint16) time.Duration {
+	// By then the next retransmission of TCP itself is more than a second away.
+	const length = 4800 * time.Millisecond
 	heal := cut(t, ports...)
 	began := time.Now()
 	_, err := clients[0].Write(within(t, patience), "key", 2)
@@ -90,9 +102,8 @@ func TestAHealIsEffectiveAtOnce(t *testing.T) {
 	}
 	heal()
 	began = time.Now()
-	for i := range clients {
-		p.eventually("a write after the heal", func(ctx context.Context) bool { _, err := clients[i].Write(ctx, "key", 4); return err == nil })
-		t.Logf("node %d writes to all %v after the heal", i+1, time.Since(began))
+	for _, client := range clients {
+		p.eventually("a write after the heal", func(ctx context.Context) bool { _, err := client.Write(ctx, "key", 4); return err == nil })
 	}
-	assert.Less(t, time.Since(began), 4*time.Second)
+	return time.Since(began)
 }

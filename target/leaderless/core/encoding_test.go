@@ -92,6 +92,8 @@ func TestMessageRoundTrip(t *testing.T) {
 		}
 		_, err = DecodeMessage(append(b[6:], 0))
 		require.ErrorIs(t, err, ErrMessage)
+		clear(b)
+		require.Equal(t, m, got, "it shares memory with its encoding")
 	})
 }
 

@@ -162,6 +162,10 @@ func TestCompactionLeavesOutUnloggedHints(t *testing.T) {
 		for range b.node.Records {
 			records++
 		}
-		assert.Equal(t, len(out.Persist), records)
+		logged := len(out.Persist)
+		assert.Equal(t, logged, records)
+		done := b.message(Message{Kind: MessageHandedOff, From: 2, To: 0, Key: "k", Cell: Cell{Version: version(1)}})
+		assert.Len(t, done.Persist, logged, "nor is its removal")
+		assert.Zero(t, b.node.Pending().Hints)
 	}
 }
