@@ -24,7 +24,6 @@ import (
 	"github.com/refute-lab/refute/harness"
 	"github.com/refute-lab/refute/harness/explore"
 	"github.com/refute-lab/refute/harness/plan"
-	"github.com/refute-lab/refute/harness/sim"
 	"github.com/refute-lab/refute/nemesis"
 	"github.com/refute-lab/refute/target"
 	"github.com/refute-lab/refute/target/leaderless"
@@ -310,12 +309,22 @@ func exploreCommand(stdout, stderr io.Writer) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "explore",
 		Short: "Runs many seeds in simulation until a claim is refuted, and shrinks what it finds to a few steps",
-		Args:  noArguments,
+		Long: `Runs many seeds in simulation until a claim is refuted, and shrinks what it finds
+to a few steps.
+
+The target and its settings are the same for all seeds. Each seed draws the rest
+for itself: which kinds of faults there are and all about them, how slow the
+network and the disks are and what they lose, how many clients ask how often, of
+how many keys, with which share of writes, and for how long. What is said in the
+end holds for seeds drawn like that.
+
+Exit codes are those of run.`,
+		Args: noArguments,
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.target, "target", "leaderless", "the system under test; it must be one that can be simulated")
 	flags.StringVar(&f.workload, "workload", "register", "what the clients do: "+workloadNames())
-	flags.StringSliceVar(&f.nemesis, "nemesis", sim.Caps().Kinds(), "kinds of faults that seeds draw from, or none: "+kindNames())
+	flags.StringSliceVar(&f.nemesis, "nemesis", nil, "kinds of faults that seeds draw from, or none (default: all; with --robust those that containers can do): "+kindNames())
 	flags.IntVar(&f.nodes, "nodes", harness.DefaultNodes, "number of nodes")
 	flags.DurationVar(&f.timeLimit, "time-limit", harness.DefaultExploreTime, "longest main phase of a seed, in virtual time; seeds draw shorter ones too")
 	flags.DurationVar(&f.operationTimeout, "operation-timeout", harness.DefaultOperationTimeout, "deadline of one client call, in virtual time")
@@ -346,9 +355,6 @@ func exploreCommand(stdout, stderr io.Writer) *cobra.Command {
 		if f.noShrink {
 			e.ShrinkBudget = -1
 		}
-		if e.Progress != nil {
-			fmt.Fprintf(e.Progress, "exploring from seed %d on\n", request.Seed)
-		}
 		explored, err := harness.Explore(ctx, e)
 		return f.tell(explored, err, stdout)
 	}
@@ -369,7 +375,10 @@ func (f *exploreFlags) request(c *cobra.Command) (harness.Request, error) {
 		return harness.Request{}, err
 	}
 	request := harness.Request{Name: f.name, Seed: f.seed, Target: under, Nodes: f.nodes, Workload: f.workload, Rate: -1,
-		Nemesis: f.nemesis, Settings: settings, Expect: f.expect, TimeLimit: f.timeLimit, OperationTimeout: f.operationTimeout}
+		Settings: settings, Expect: f.expect, TimeLimit: f.timeLimit, OperationTimeout: f.operationTimeout}
+	if c.Flags().Changed("nemesis") {
+		request.Nemesis = append([]string{}, f.nemesis...) // not nil: none means none
+	}
 	if c.Flags().Changed("claims") {
 		request.Claims = f.claims
 	}

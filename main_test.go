@@ -49,7 +49,7 @@ func TestWrongUsageIsOneLineAndNothingElse(t *testing.T) {
 	for wants, args := range map[string][]string{
 		"w=4 > n=3":               {"run", "--set", "w=4"},
 		"chaos":                   {"run", "--nemesis", "chaos"},
-		"not built yet":           {"run", "--on", "sim"},
+		"lightning":               {"explore", "--nemesis", "lightning"},
 		"want auto, docker":       {"run", "--on", "kubernetes"},
 		"bank":                    {"run", "--workload", "bank"},
 		"oracle":                  {"run", "--target", "oracle"},
@@ -230,4 +230,100 @@ func TestARunOnContainersEndToEnd(t *testing.T) {
 	p, err := plan.Load(filepath.Join(folder, "plan.json"))
 	require.NoError(t, err)
 	assert.EqualValues(t, 3, p.Seed)
+}
+
+func TestARunInSimulationEndToEnd(t *testing.T) {
+	out := t.TempDir()
+	code, stdout, stderr := refute(t, "run", "--on", "sim", "--set", "n=3", "--set", "w=1", "--set", "r=1", "--claims", "linearizable",
+		"--nemesis", "partition,power", "--time-limit", "5s", "--rate", "100", "--seed", "3", "--out", out)
+	require.Equal(t, 1, code, "%s%s", stdout, stderr)
+	assert.Contains(t, stdout, "in simulation")
+	for _, name := range []string{"plan.json", "history.jsonl", "results.json", "report.html", "junit.xml", "summary.md", "log.txt", "trace.jsonl"} {
+		info, err := os.Stat(filepath.Join(out, "latest", name))
+		if assert.NoError(t, err, name) {
+			assert.Positive(t, info.Size(), name)
+		}
+	}
+	report, err := os.ReadFile(filepath.Join(out, "latest", "report.html"))
+	require.NoError(t, err)
+	assert.Contains(t, string(report), "Space-time diagram of")
+
+	// The history alone gives the same verdict, and the plan the same history.
+	code, _, _ = refute(t, "check", filepath.Join(out, "latest"))
+	assert.Equal(t, 1, code)
+	history, err := os.ReadFile(filepath.Join(out, "latest", "history.jsonl"))
+	require.NoError(t, err)
+	code, _, _ = refute(t, "run", "--plan", filepath.Join(out, "latest", "plan.json"), "--quiet", "--out", out)
+	assert.Equal(t, 1, code)
+	again, err := os.ReadFile(filepath.Join(out, "latest", "history.jsonl"))
+	require.NoError(t, err)
+	assert.Equal(t, string(history), string(again))
+
+	// Containers have no such faults, and say which.
+	oneLine(t, "power", "run", "--on", "docker", "--plan", filepath.Join(out, "latest", "plan.json"), "--out", out)
+}
+
+func TestExploreFindsAndShrinks(t *testing.T) {
+	out := t.TempDir()
+	code, stdout, stderr := refute(t, "explore", "--set", "n=3", "--set", "w=1", "--set", "r=1", "--claims", "no-stale-reads",
+		"--nemesis", "partition", "--seed", "1", "--seeds", "50", "--time-limit", "10s", "--json", "--out", out)
+	require.Equal(t, 1, code, "%s%s", stdout, stderr)
+	var document struct {
+		Verdict  string
+		Findings []struct {
+			Class   string
+			Minimal struct {
+				Operations, Faults int
+				Hash               string
+			}
+			Files []string
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(stdout), &document), stdout)
+	assert.Equal(t, "refuted", document.Verdict)
+	require.NotEmpty(t, document.Findings)
+	finding := document.Findings[0]
+	assert.Equal(t, "stale-read", finding.Class)
+	assert.LessOrEqual(t, finding.Minimal.Operations, 5)
+	assert.LessOrEqual(t, finding.Minimal.Faults, 2)
+	var shrunk, original string
+	for _, path := range finding.Files {
+		assert.FileExists(t, path)
+		switch filepath.Base(path) {
+		case "plan.json":
+			shrunk = path
+		case "original.json":
+			original = path
+		}
+	}
+	require.NotEmpty(t, shrunk)
+	code, stdout, stderr = refute(t, "run", "--plan", shrunk, "--out", out)
+	assert.Equal(t, 1, code, stderr)
+	assert.Contains(t, stdout, finding.Minimal.Hash, "the replay is the run that was found")
+
+	code, stdout, stderr = refute(t, "shrink", original, "--out", out)
+	assert.Equal(t, 1, code, stderr)
+	assert.Contains(t, stdout, "stale-read")
+}
+
+func TestExploreFindsNothingInTheControl(t *testing.T) {
+	code, stdout, stderr := refute(t, "explore", "--set", "n=5", "--set", "w=3", "--set", "r=3", "--set", "repair=abd",
+		"--seed", "1", "--seeds", "30", "--out", t.TempDir())
+	assert.Zero(t, code, "%s%s", stdout, stderr)
+	assert.Contains(t, stdout, "0 of 30 seeds")
+	assert.Contains(t, stdout, "95 %")
+}
+
+func TestWrongUsageOfTheSimulation(t *testing.T) {
+	out := t.TempDir()
+	oneLine(t, "want auto, docker or sim", "run", "--on", "cloud")
+	oneLine(t, "--repeat 0", "run", "--on", "docker", "--repeat", "0")
+	oneLine(t, "--seeds or --budget", "explore", "--budget", "0s")
+	oneLine(t, "name one plan.json", "shrink")
+	oneLine(t, "no such file", "shrink", filepath.Join(out, "none.json"))
+	oneLine(t, "only the simulation", "run", "--on", "docker", "--nemesis", "power")
+	code, _, stderr := refute(t, "run", "--on", "sim", "--set", "n=5", "--set", "w=3", "--set", "r=3", "--set", "repair=abd",
+		"--nemesis", "none", "--time-limit", "1s", "--rate", "50", "--claims", "linearizable", "--out", out)
+	require.Zero(t, code, stderr)
+	oneLine(t, "refutes none of its claims", "shrink", filepath.Join(out, "latest", "plan.json"), "--quiet", "--out", out)
 }

@@ -54,6 +54,11 @@ type Options struct {
 	// MinimumFault is how long a fault must have been in force, in
 	// nanoseconds, before the traffic under it is judged. 0: DefaultMinimumFault.
 	MinimumFault int64
+	// Planned says that a plan lists the run's operations one by one. It says
+	// itself then how much is to happen, which operations meet which fault and
+	// which are to fail; of the traffic no more is asked than that some
+	// operation succeeded, at the end if not before.
+	Planned bool
 	// Progress, if not nil, is told from time to time what is being done, for instance "linearizable: 40 of 120 keys".
 	Progress func(string)
 }

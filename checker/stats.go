@@ -143,7 +143,7 @@ func traffic(t *timeline, o Options) (reasons []string) {
 	total := 0
 	for i := range t.operations {
 		op := &t.operations[i]
-		if !isClient(op) || !main.contains(op.Start) {
+		if !isClient(op) || !main.contains(op.Start) && !o.Planned {
 			continue
 		}
 		attempts[op.F]++
@@ -151,6 +151,12 @@ func traffic(t *timeline, o Options) (reasons []string) {
 			oks[op.F]++
 			total++
 		}
+	}
+	if o.Planned {
+		if total == 0 {
+			reasons = append(reasons, "no operation succeeded, not even a final read")
+		}
+		return reasons
 	}
 	if least := cmp.Or(o.MinimumOk, DefaultMinimumOk); total < least {
 		reasons = append(reasons, fmt.Sprintf("only %s of the main phase succeeded, fewer than %d", plural(total, "operation"), least))
@@ -175,6 +181,9 @@ func traffic(t *timeline, o Options) (reasons []string) {
 // are workers are asked for, five at the most: a worker that waits for a
 // paused node the whole time is one operation.
 func underFaults(t *timeline, o Options) (reasons []string) {
+	if o.Planned {
+		return nil
+	}
 	main := t.mainPhase()
 	least := cmp.Or(o.MinimumFault, DefaultMinimumFault)
 	need := min(5, (t.workers()+1)/2)

@@ -79,6 +79,29 @@ func TestTrafficUnderFaults(t *testing.T) {
 		require.NoError(t, err)
 		assert.Empty(t, r.Validity)
 	})
+	t.Run("a plan of single operations says itself what meets what", func(t *testing.T) {
+		operations := []history.Operation{
+			{F: history.FPhase, Key: history.PhaseMain, Process: history.Nemesis, Start: 0, End: 10 * second, Type: history.Ok},
+			{F: history.FWrite, Key: "a", Input: history.IntValue(1), Process: 0, Start: 2 * second, End: history.Infinity, Type: history.Info},
+			{F: history.FPhase, Key: history.PhaseHeal, Process: history.Nemesis, Start: 10 * second, End: 11 * second, Type: history.Ok},
+			{F: history.FRead, Key: "a", Output: history.IntValue(1), Process: 1, Start: 12 * second, End: 13 * second, Type: history.Ok},
+		}
+		for i := range operations {
+			operations[i].Index, operations[i].Completion = int64(2*i), int64(2*i+1)
+		}
+		check := func(planned bool) []string {
+			r, err := Check(context.Background(), operations, Options{Claims: []string{Linearizable}, Planned: planned})
+			require.NoError(t, err)
+			return r.Validity
+		}
+		assert.Len(t, check(false), 2, "a generated run with one write, which failed, is idle")
+		assert.Empty(t, check(true), "a planned one is as it was meant")
+		operations[3].Type, operations[3].Output = history.Fail, history.Value{}
+		assert.Equal(t, []string{"no operation succeeded, not even a final read"}, check(true))
+		r, err := Check(context.Background(), runWith(fault), Options{Claims: []string{Linearizable}, Planned: true})
+		require.NoError(t, err)
+		assert.Empty(t, r.Validity, "no traffic under the fault was asked for")
+	})
 	t.Run("interval", func(t *testing.T) {
 		r := report(runWith(fault))
 		require.Len(t, r.Faults, 1)

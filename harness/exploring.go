@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/refute-lab/refute/checker"
 	"github.com/refute-lab/refute/harness/explore"
 	"github.com/refute-lab/refute/harness/plan"
 	"github.com/refute-lab/refute/harness/sim"
+	"github.com/refute-lab/refute/nemesis"
 	"github.com/refute-lab/refute/target"
 )
 
@@ -19,11 +21,15 @@ import (
 // of an exploration that names none.
 const DefaultExploreTime = time.Minute
 
+// exploreGCPercent is the garbage collector's setting (GOGC) while many short runs are made.
+const exploreGCPercent = 800
+
 // Exploration is a request for many runs in simulation, and its surroundings.
 type Exploration struct {
 	// Request is what all seeds have in common; its seed is the first. Its
 	// backend is always the simulation, its nemesis the kinds that seeds draw
-	// from: nil for all that the simulation can do.
+	// from: nil for all that the simulation can do or, with Robustify, for all
+	// that containers can do, too.
 	Request
 	// Seeds and Budget bound the exploration; 0 is no bound. One of them must be set.
 	Seeds  uint64
@@ -72,6 +78,9 @@ func Explore(ctx context.Context, e Exploration) (*Explored, error) {
 	e.Backend = OnSim
 	if e.Nemesis == nil {
 		e.Nemesis = sim.Caps().Kinds()
+		if e.Robustify {
+			e.Nemesis = nemesis.ContainerCaps().Kinds()
+		}
 	}
 	if e.TimeLimit == 0 {
 		e.TimeLimit = DefaultExploreTime
@@ -80,10 +89,15 @@ func Explore(ctx context.Context, e Exploration) (*Explored, error) {
 	if err != nil {
 		return nil, err
 	}
+	if e.Progress != nil {
+		fmt.Fprintf(e.Progress, "exploring from seed %d on\n", e.Seed)
+	}
 	live := e.live()
+	// Runs leave little garbage and keep little: collecting it seldom costs nothing.
+	defer debug.SetGCPercent(debug.SetGCPercent(exploreGCPercent))
 	summary, err := explore.Run(ctx, explore.Config{Base: base, System: system, Kinds: base.Nemesis, FirstSeed: e.Seed,
 		Seeds: e.Seeds, Budget: e.Budget, Workers: e.Workers, KeepGoing: e.KeepGoing, ShrinkBudget: e.ShrinkBudget,
-		Robustify: e.Robustify, Draw: explore.DrawOptions{Skew: e.Skew}, Progress: live.progress, Interrupt: e.Interrupt})
+		Robustify: e.Robustify, Draw: explore.DrawOptions{Skew: e.Skew, NoHold: e.Robustify}, Progress: live.progress, Interrupt: e.Interrupt})
 	return e.finish(ctx, live, base, system, summary, err)
 }
 
@@ -95,6 +109,7 @@ func Shrink(ctx context.Context, path string, r Reduction) (*Explored, error) {
 		return nil, err
 	}
 	live := r.live()
+	defer debug.SetGCPercent(debug.SetGCPercent(exploreGCPercent))
 	summary, err := explore.Examine(ctx, p, explore.Config{System: system, ShrinkBudget: r.ShrinkBudget, Robustify: r.Robustify,
 		Progress: live.progress, Interrupt: r.Interrupt})
 	if err == nil && len(summary.Findings) == 0 {

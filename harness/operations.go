@@ -3,7 +3,6 @@ package harness
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -66,12 +65,8 @@ func operation(o plan.Operation) generator.Operation {
 }
 
 // trafficOptions say how much traffic makes a run of the plan valid. A
-// generated run in which little happened has shown nothing. A materialised
-// plan says itself how much is to happen, down to a single read, and which
-// operations meet which fault: it was made so because that is enough.
+// generated run in which little happened has shown nothing; a materialised
+// plan says itself how much is to happen.
 func trafficOptions(p *plan.Plan) checker.Options {
-	if p == nil || len(p.Operations) == 0 {
-		return checker.Options{}
-	}
-	return checker.Options{MinimumOk: min(max(1, len(p.Operations)/4), checker.DefaultMinimumOk), MinimumFault: math.MaxInt64}
+	return checker.Options{Planned: p != nil && len(p.Operations) > 0}
 }

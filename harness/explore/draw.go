@@ -40,6 +40,8 @@ const seedBits = 53
 type DrawOptions struct {
 	// Skew is the greatest offset of a clock, in either direction; 0 leaves it to nemesis.Swarm.
 	Skew time.Duration
+	// NoHold draws no partition that keeps what is sent, which only the simulation can do.
+	NoHold bool
 }
 
 // workloadRange is what a workload's setting is drawn from.
@@ -97,7 +99,7 @@ func Draw(base *plan.Plan, seed uint64, kinds []string, o DrawOptions) *plan.Pla
 	length := d.length(time.Duration(base.Limits.Time))
 	length = min(length, time.Duration(mostOperations*int64(time.Second)/rate).Truncate(time.Millisecond))
 	p.Limits.Time = plan.Duration(length)
-	p.Schedule = nemesis.Swarm(seed, kinds, plan.NodeNames(p.Target.Nodes), length, nemesis.SwarmOptions{Skew: o.Skew})
+	p.Schedule = nemesis.Swarm(seed, kinds, plan.NodeNames(p.Target.Nodes), length, nemesis.SwarmOptions{Skew: o.Skew, NoHold: o.NoHold})
 	return p
 }
 
