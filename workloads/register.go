@@ -59,7 +59,7 @@ func (Register) Main(c Config) (generator.Generator, error) {
 	if writes > 99 {
 		return nil, fmt.Errorf("workload setting writes=%d: want 1…99, or a run has no reads to judge", writes)
 	}
-	rounds := &keyRounds{seed: c.Seed, slots: keys, length: max(1, life*keys/c.Concurrency), names: make([]atomic.Pointer[keyName], keys)}
+	rounds := newKeyRounds(c.Seed, keys, max(1, life*keys/c.Concurrency))
 	hot := &hotSlots{seed: c.Seed, slots: uint64(keys)}
 	node := generator.Nodes(c.Nodes, c.Seed)
 	return generator.Function(func(worker, index int) (generator.Operation, bool) {
@@ -115,10 +115,9 @@ func (h *hotSlots) slot(burst uint64) int {
 // 10 %, and the slots' changes are spread over that length, so that a change
 // of key never takes all keys at once.
 type keyRounds struct {
-	seed   uint64
-	slots  int
-	length int
-	names  []atomic.Pointer[keyName] // the last of each slot, to be had again without being made again
+	length  int
+	lengths []int                     // of each slot
+	names   []atomic.Pointer[keyName] // the last of each slot, to be had again without being made again
 }
 
 type keyName struct {
@@ -126,12 +125,19 @@ type keyName struct {
 	text   string
 }
 
-func (r *keyRounds) key(slot, index int) string {
-	length := r.length
-	if tenth := r.length / 10; tenth > 0 {
-		length += int(plan.Draw(r.seed, "register/life", uint64(slot))%uint64(2*tenth+1)) - tenth
+func newKeyRounds(seed uint64, slots, length int) *keyRounds {
+	r := &keyRounds{length: length, lengths: make([]int, slots), names: make([]atomic.Pointer[keyName], slots)}
+	for slot := range r.lengths {
+		r.lengths[slot] = length
+		if tenth := length / 10; tenth > 0 {
+			r.lengths[slot] += int(plan.Draw(seed, "register/life", uint64(slot))%uint64(2*tenth+1)) - tenth
+		}
 	}
-	number := (index + slot*r.length/r.slots) / length
+	return r
+}
+
+func (r *keyRounds) key(slot, index int) string {
+	number := (index + slot*r.length/len(r.lengths)) / r.lengths[slot]
 	name := r.names[slot].Load()
 	if name == nil || name.number != number {
 		name = &keyName{number, fmt.Sprintf("r%d.%d", slot, number)}

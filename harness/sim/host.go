@@ -78,7 +78,7 @@ func (w *World) toHost(o *occurrence) {
 		}
 	case happensMessage:
 		m := &w.parcels.items[o.slot].message
-		w.mix(uint64(m.Kind)<<56^uint64(m.From)<<48^m.Request, uint64(m.Cell.Version.Time)^uint64(m.Cell.Version.Node)<<56)
+		w.mix(uint64(m.Kind)<<8|uint64(m.From), m.Request, uint64(m.Cell.Version.Time)^uint64(m.Cell.Version.Node)<<56)
 		if w.tracer.on {
 			w.traceArrival(&w.parcels.items[o.slot], h.node != nil)
 		}

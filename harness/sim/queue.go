@@ -46,14 +46,19 @@ type occurrence struct {
 }
 
 // entry is an occurrence's place in the queue: by time, then by the order in
-// which they were put there, so that the order is always the same.
+// which they were put there. Both are in one number, the order in its lower
+// bits, because comparing is most of what a queue does. Times have room for 39
+// hours. The order starts again after 131,072 occurrences: two that are due at
+// the same nanosecond and were put there so far apart may change places, in
+// every run alike.
 type entry struct {
-	at    int64
-	order uint32
-	slot  uint32
+	key  uint64
+	slot uint32
 }
 
-func (e entry) before(f entry) bool { return e.at < f.at || e.at == f.at && e.order < f.order }
+const orderBits = 17
+
+func (e entry) before(f entry) bool { return e.key < f.key }
 
 // store keeps what occurrences are about: messages are several times as large
 // as the rest of an occurrence, and half of all occurrences have none.
@@ -101,7 +106,7 @@ type queue struct {
 	heap  []entry
 	slots []occurrence
 	free  []uint32
-	order uint32
+	order uint64
 }
 
 func (q *queue) reset() {
@@ -119,8 +124,8 @@ func (q *queue) add(at int64) *occurrence {
 		slot = uint32(len(q.slots))
 		q.slots = append(q.slots, occurrence{})
 	}
-	q.order++
-	e := entry{at, q.order, slot}
+	q.order = (q.order + 1) & (1<<orderBits - 1)
+	e := entry{uint64(at)<<orderBits | q.order, slot}
 	q.heap = append(q.heap, e)
 	h := q.heap
 	i := len(h) - 1
@@ -151,13 +156,13 @@ func (q *queue) pop() (at int64, slot uint32) {
 		if child >= last {
 			break
 		}
-		least := child
-		for c := child + 1; c < min(child+4, last); c++ {
-			if h[c].before(h[least]) {
-				least = c
+		least, key := child, h[child].key
+		for c, x := range h[child+1 : min(child+4, last)] {
+			if x.key < key {
+				least, key = child+1+c, x.key
 			}
 		}
-		if !h[least].before(e) {
+		if key >= e.key {
 			break
 		}
 		h[i] = h[least]
@@ -166,7 +171,7 @@ func (q *queue) pop() (at int64, slot uint32) {
 	if last > 0 {
 		h[i] = e
 	}
-	return top.at, top.slot
+	return int64(top.key >> orderBits), top.slot
 }
 
 func (q *queue) release(slot uint32) {
