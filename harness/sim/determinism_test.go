@@ -69,15 +69,15 @@ func TestHashesAgreeBetweenBuildsAndRuntimes(t *testing.T) {
 	}
 }
 
-// A single loop over a map, planted where nodes are booted, changes the hashes
+// A single loop over a map, planted where clients are told to begin, changes the hashes
 // from one run to the next: the hash sees what verdicts would not.
 func TestAPlantedMapRangeChangesTheHash(t *testing.T) {
 	source, err := os.ReadFile("phase.go")
 	require.NoError(t, err)
-	const loop = "\tfor i := range w.hosts {\n\t\tw.boot(i)\n\t}\n"
+	const loop = "\tfor i := range w.workers {\n\t\tw.wake(0, happensTurn, i)\n\t}\n"
 	require.Equal(t, 1, strings.Count(string(source), loop), "where the flaw is planted")
 	planted := strings.Replace(string(source), loop,
-		"\tall := map[int]bool{}\n\tfor i := range w.hosts {\n\t\tall[i] = true\n\t}\n\tfor i := range all {\n\t\tw.boot(i)\n\t}\n", 1)
+		"\tall := map[int]bool{}\n\tfor i := range w.workers {\n\t\tall[i] = true\n\t}\n\tfor i := range all {\n\t\tw.wake(0, happensTurn, i)\n\t}\n", 1)
 	folder := t.TempDir()
 	replacement := filepath.Join(folder, "phase.go")
 	require.NoError(t, os.WriteFile(replacement, []byte(planted), 0o644))

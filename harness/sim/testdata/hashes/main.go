@@ -52,7 +52,7 @@ func run(seeds uint64) error {
 		if err != nil {
 			return err
 		}
-		const length = 10 * time.Second
+		const length = 5 * time.Second
 		kinds := sim.Caps().Kinds()
 		p := &plan.Plan{Format: plan.Format, Name: "hashes", Seed: seed, Backend: "sim",
 			Target:       plan.Target{Name: "leaderless", Nodes: 5, Settings: system.Settings()},
