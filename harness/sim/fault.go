@@ -12,7 +12,6 @@ import (
 
 // fault is one fault of the schedule.
 type fault struct {
-	note    int
 	active  bool
 	dropped int // by its links before it began
 }
