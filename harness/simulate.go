@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -187,7 +188,12 @@ func (p *Performance) traceWitnesses(ctx context.Context, folder *results.Folder
 		}
 	}
 	collector := trace.NewCollector(windows...)
-	if _, err := sim.Run(ctx, p.Plan, p.System, sim.Options{Trace: collector.Add}); err != nil {
+	var keys []string
+	for _, window := range windows {
+		keys = append(keys, window.Key)
+	}
+	slices.Sort(keys)
+	if _, err := sim.Run(ctx, p.Plan, p.System, sim.Options{Trace: collector.Add, TraceKeys: slices.Compact(keys)}); err != nil {
 		return fmt.Errorf("running the plan again for its trace: %w", err)
 	}
 	return trace.WriteFile(folder.Trace(), collector.Events())

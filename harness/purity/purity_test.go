@@ -13,7 +13,7 @@ import (
 )
 
 func TestEachViolationIsFound(t *testing.T) {
-	rules := purity.Rules{Imports: []string{"time", "fmt"}, Forbidden: []string{"time.Now"}, MapRanges: []string{"sorted"}}
+	rules := purity.Rules{Imports: []string{"time", "fmt"}, Forbidden: []string{"time.Now"}, MapRanges: []string{"sorted"}, Floats: []string{"handsOn"}}
 	clean := `func sorted(m map[int]int) int { n := 0; for range m { n++ }; return n }`
 	for name, c := range map[string]struct{ text, want string }{
 		"nothing":    {`import "time"` + "\n" + clean + "\nfunc f(d time.Duration) time.Duration { return 2 * d }", ""},
@@ -24,6 +24,7 @@ func TestEachViolationIsFound(t *testing.T) {
 		"clock":      {`import "time"` + "\n" + clean + "\nfunc f() time.Time { return time.Now() }", "uses time.Now"},
 		"import":     {`import "math/rand"` + "\n" + clean + "\nvar n = rand.Int()", "imports math/rand"},
 		"float":      {clean + "\nfunc f(x float64) int { return int(x * 2) }", "floating point"},
+		"handed on":  {clean + "\nfunc handsOn(x float64) float64 { return x }", ""},
 		"constant":   {clean + "\nconst third = 1.0 / 3\nvar n = int64(third * 9)", ""},
 		"stale list": {"func sorted() {}", "sorted no longer ranges over a map"},
 	} {

@@ -24,6 +24,8 @@ func TestTheSimulationIsPure(t *testing.T) {
 			"github.com/refute-lab/refute/nemesis", "github.com/refute-lab/refute/target",
 			"github.com/refute-lab/refute/target/leaderless", "github.com/refute-lab/refute/target/leaderless/core",
 			"github.com/refute-lab/refute/workloads"},
+		// The rate of a plan, which the generator divides by in integers.
+		Floats:    []string{"Load", "Materialise"},
 		Forbidden: []string{"time.Now", "time.Since", "time.Until", "time.Sleep", "time.After", "time.AfterFunc", "time.NewTimer", "time.NewTicker", "time.Tick"},
 	})
 	require.NoError(t, err)

@@ -329,6 +329,16 @@ func TestTheTraceTellsWhatBecameOfMessages(t *testing.T) {
 	assert.Equal(t, 1, kinds[trace.Up])
 	assert.Positive(t, kinds[trace.State])
 	assert.Equal(t, run(t, p, system).Hash, traced.Hash, "being traced changes nothing")
+	for key, want := range map[string]int{"r0.0": kinds[trace.State], "other": 0} {
+		states := 0
+		_, err := sim.Run(t.Context(), p, system, sim.Options{TraceKeys: []string{key}, Trace: func(e *trace.Event) {
+			if e.Kind == trace.State {
+				states++
+			}
+		}})
+		require.NoError(t, err)
+		assert.Equal(t, want, states, key)
+	}
 }
 
 func TestAnOperationForANodeThatDoesNotExistIsAnError(t *testing.T) {

@@ -27,6 +27,9 @@ type Options struct {
 	// Trace, if not nil, is given every message and every change of a
 	// replica's state. The event is only valid during the call.
 	Trace func(*trace.Event)
+	// TraceKeys, if not nil, are the only keys of which states are told, which
+	// makes a long run with many keys much cheaper to trace.
+	TraceKeys []string
 	// Brief leaves out of Result.Operations what only explanations need: what
 	// the faults were.
 	Brief bool

@@ -13,11 +13,12 @@ import (
 type tracer struct {
 	on     bool
 	tell   func(*trace.Event)
+	keys   []string               // nil: all
 	states []map[string]core.Cell // what each replica was last seen to hold
 }
 
-func (t *tracer) reset(tell func(*trace.Event), nodes int) {
-	*t = tracer{on: tell != nil, tell: tell}
+func (t *tracer) reset(tell func(*trace.Event), keys []string, nodes int) {
+	*t = tracer{on: tell != nil, tell: tell, keys: keys}
 	if t.on {
 		t.states = make([]map[string]core.Cell, nodes)
 		for i := range t.states {
@@ -104,16 +105,29 @@ func (w *World) traceReply(i int, c *worker, id uint64, r *core.Reply, sent int6
 
 // traceState tells what the replica answers to reads from now on, where that has changed.
 func (w *World) traceState(i int, origin uint64) {
-	states := w.tracer.states[i]
-	for _, entry := range w.hosts[i].node.Dump() {
-		if before, known := states[entry.Key]; known && before.Version == entry.Cell.Version {
-			continue
+	node := w.hosts[i].node
+	if w.tracer.keys == nil {
+		for _, entry := range node.Dump() {
+			w.traceHeld(i, origin, entry.Key, &entry.Cell)
 		}
-		states[entry.Key] = entry.Cell
-		e := trace.Event{Kind: trace.State, Time: w.now, Operation: w.operationOf(origin), Node: w.nodes[i], Key: entry.Key}
-		e.Found, e.Value, e.Version = shown(&entry.Cell)
-		w.tracer.tell(&e)
+		return
 	}
+	for _, key := range w.tracer.keys {
+		if cell := node.Held(key); !cell.Version.IsZero() {
+			w.traceHeld(i, origin, key, &cell)
+		}
+	}
+}
+
+func (w *World) traceHeld(i int, origin uint64, key string, cell *core.Cell) {
+	states := w.tracer.states[i]
+	if before, known := states[key]; known && before.Version == cell.Version {
+		return
+	}
+	states[key] = *cell
+	e := trace.Event{Kind: trace.State, Time: w.now, Operation: w.operationOf(origin), Node: w.nodes[i], Key: key}
+	e.Found, e.Value, e.Version = shown(cell)
+	w.tracer.tell(&e)
 }
 
 // traceLife tells of a process' end or start. What it held before, it may have lost.

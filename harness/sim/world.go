@@ -224,7 +224,7 @@ func (w *World) reset(o Options) {
 		w.workers[i].reset(i)
 	}
 	w.faults = w.faults[:0]
-	w.tracer.reset(o.Trace, n)
+	w.tracer.reset(o.Trace, o.TraceKeys, n)
 }
 
 func (w *World) fail(err error) {

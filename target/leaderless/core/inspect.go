@@ -27,6 +27,15 @@ func (n *Node) Dump() []DumpEntry {
 	return entries
 }
 
+// Held returns what this replica answers to reads of the key: the zero Cell if
+// it has nothing.
+func (n *Node) Held(key string) Cell {
+	if s := n.replica.slots[key]; s != nil {
+		return s.durable
+	}
+	return Cell{}
+}
+
 // sortedSlots hides the order of the map.
 func (n *Node) sortedSlots() []*slot {
 	slots := make([]*slot, 0, len(n.replica.slots))
