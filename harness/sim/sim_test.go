@@ -1,12 +1,15 @@
 package sim_test
 
 import (
+	"runtime/debug"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/refute-lab/refute/checker"
+	"github.com/refute-lab/refute/harness/history"
 	"github.com/refute-lab/refute/harness/plan"
 	"github.com/refute-lab/refute/harness/sim"
 	"github.com/refute-lab/refute/nemesis"
@@ -37,31 +40,57 @@ func setUp(t testing.TB, seed uint64, length time.Duration, rate float64, kinds 
 
 var allKinds = []string{nemesis.Partition, nemesis.Pause, nemesis.Kill, nemesis.Clock, nemesis.Power, nemesis.Network, nemesis.Disk}
 
-func BenchmarkRun(b *testing.B) {
-	p, system := setUp(b, 1, time.Minute, 100, nil, nil)
-	w := sim.NewWorld()
-	b.ReportAllocs()
-	operations, events, began := 0, 0, processorTime()
-	for b.Loop() {
-		require.NoError(b, w.Load(p, system))
-		r, err := w.Run(b.Context(), sim.Options{})
-		require.NoError(b, err)
-		operations += r.Clients
-		events += r.Events
+// BenchmarkSeeds is what exploring costs a seed: loading, running and screening
+// five nodes and ten clients that ask ten times a second each, for sixty
+// seconds of virtual time.
+func BenchmarkSeeds(b *testing.B) {
+	for name, settings := range map[string]map[string]string{
+		"default":  nil,
+		"majority": {"n": "5", "w": "3", "r": "3", "repair": "off", "fetch": "off"},
+		"abd":      {"n": "5", "w": "3", "r": "3", "repair": "abd"},
+	} {
+		b.Run(name, func(b *testing.B) {
+			p, system := setUp(b, 1, time.Minute, 100, nil, settings)
+			w := sim.NewWorld()
+			screener, err := checker.NewScreener([]string{checker.Linearizable, checker.NoLostWrites, checker.ReadYourWrites, checker.MonotonicReads})
+			require.NoError(b, err)
+			defer debug.SetGCPercent(debug.SetGCPercent(800)) // as explorations do
+			b.ReportAllocs()
+			operations, events, began := 0, 0, processorTime()
+			for b.Loop() {
+				p.Seed++
+				require.NoError(b, w.Load(p, system))
+				r, err := w.Run(b.Context(), sim.Options{Brief: true})
+				require.NoError(b, err)
+				_, _, err = screener.Screen(r.Operations)
+				require.NoError(b, err)
+				operations += r.Clients
+				events += r.Events
+			}
+			busy := (processorTime() - began).Seconds()
+			b.ReportMetric(float64(b.N)/busy, "seeds/cpu-s")
+			b.ReportMetric(float64(operations)/busy, "operations/cpu-s")
+			b.ReportMetric(float64(events)/busy, "events/cpu-s")
+			b.ReportMetric(float64(operations)/float64(b.N), "operations/seed")
+		})
 	}
-	busy := (processorTime() - began).Seconds()
-	b.ReportMetric(float64(operations)/busy, "operations/cpu-s")
-	b.ReportMetric(float64(events)/busy, "events/cpu-s")
-	b.ReportMetric(float64(b.N)/busy, "runs/cpu-s")
-	b.ReportMetric(float64(operations)/float64(b.N), "operations/run")
 }
 
-func TestRuns(t *testing.T) {
+// Runs with every kind of fault come to their end, and most of what clients ask is answered.
+func TestRunsEndWhateverHappens(t *testing.T) {
 	for seed := range uint64(50) {
 		p, system := setUp(t, seed, 20*time.Second, 100, allKinds, nil)
 		r, err := sim.Run(t.Context(), p, system, sim.Options{})
 		require.NoError(t, err)
-		t.Log(seed, len(p.Schedule), r.Clients, r.Events, r.Virtual, r.Hash)
+		require.Greater(t, r.Clients, 1500, "seed %d", seed)
+		require.Less(t, r.Virtual, time.Minute, "seed %d", seed)
+		ok := 0
+		for _, o := range r.Operations {
+			if o.Process != history.Nemesis && o.Type == history.Ok {
+				ok++
+			}
+		}
+		require.Greater(t, ok, r.Clients/2, "seed %d", seed)
 	}
 }
 

@@ -12,10 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/nftables"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
 	"github.com/refute-lab/refute/nemesis/agent/filter"
+	"github.com/refute-lab/refute/nemesis/agent/lease"
+	"github.com/refute-lab/refute/nemesis/agent/process"
 	"github.com/refute-lab/refute/nemesis/agent/protocol"
 )
 
@@ -116,13 +119,23 @@ func TestEndOfInputHealsAndEnds(t *testing.T) {
 	response := c.ask(t, protocol.Request{Op: protocol.OpCut, Fault: "f", LeaseMillis: 60_000, Addresses: []string{"192.0.2.1"}})
 	require.Empty(t, response.Error)
 	require.Contains(t, string(response.Result), "192.0.2.1")
+	require.NotEmpty(t, tables(t))
 	require.NoError(t, c.in.Close())
 	c.end(t)
-	list, err := exec.Command("nft", "list", "tables").CombinedOutput()
-	if err != nil {
-		t.Skipf("no nft command here to look with: %v", err)
+	require.Empty(t, tables(t))
+}
+
+// tables returns the names of the packet filter's tables.
+func tables(t *testing.T) (names []string) {
+	t.Helper()
+	conn, err := nftables.New()
+	require.NoError(t, err)
+	list, err := conn.ListTables()
+	require.NoError(t, err)
+	for _, table := range list {
+		names = append(names, table.Name)
 	}
-	require.NotContains(t, string(list), "refute")
+	return names
 }
 
 func TestSilenceEndsTheAgent(t *testing.T) {
@@ -203,4 +216,28 @@ func TestTerminatedAgentEnds(t *testing.T) {
 	require.Contains(t, line, `"id":1`)
 	require.NoError(t, c.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, c.Wait())
+}
+
+// TestALeaseThatEndsBeforeItsFaultBegins has a fault that is made so slowly that
+// what its lease undoes is not there yet.
+func TestALeaseThatEndsBeforeItsFaultBegins(t *testing.T) {
+	if !inside(t) {
+		return
+	}
+	a := &agent{refusals: map[string]string{}}
+	var err error
+	a.node, err = process.Listen(process.Options{Proc: "/proc", Event: func(protocol.Event) {}})
+	require.NoError(t, err)
+	defer a.node.Close()
+	undone := make(chan struct{})
+	a.leases = lease.New(func(string) error { return nil }, func(string, error) { close(undone) })
+	r := protocol.Request{Op: protocol.OpCut, Fault: "f", LeaseMillis: 1}
+	_, err = fault(a, r, protocol.FaultPartition, func() (protocol.Cuts, error) {
+		<-undone
+		return protocol.Cuts{}, nil
+	})
+	require.ErrorContains(t, err, "the lease of 1 ms ran out")
+	r.LeaseMillis = 60_000
+	_, err = fault(a, r, protocol.FaultPartition, func() (protocol.Cuts, error) { return protocol.Cuts{}, nil })
+	require.NoError(t, err)
 }

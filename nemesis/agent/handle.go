@@ -139,6 +139,10 @@ func fault[T any](a *agent, r protocol.Request, kind string, begin func() (T, er
 	held := a.leases.Holds(r.Fault)
 	a.leases.Grant(r.Fault, time.Duration(r.LeaseMillis)*time.Millisecond)
 	result, err := begin()
+	if err == nil && !a.leases.Holds(r.Fault) {
+		// What undid it may have been quicker than what made it.
+		err = errors.Join(fmt.Errorf("%s: the lease of %d ms ran out, or all was reset, while the fault began", r.Op, r.LeaseMillis), a.undo(r.Fault))
+	}
 	if err != nil {
 		if !held {
 			a.leases.End(r.Fault)
