@@ -17,11 +17,13 @@ func Doctor(ctx context.Context, w io.Writer) (healthy bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	fmt.Fprintf(w, "refute on %s/%s, %d cores, %s\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
+	// The simulation needs nothing of the machine.
+	fmt.Fprintf(w, "ok       %-22s %s\n", "simulation", "the bundled store with every kind of fault: `refute run --on sim`, `refute explore`")
 	engine, err := docker.Connect(ctx)
 	if err != nil {
 		var missing *docker.EngineError
 		if errors.As(err, &missing) {
-			fmt.Fprintf(w, "missing  Docker engine\n         %v\n", err)
+			fmt.Fprintf(w, "missing  Docker engine\n         %v\n\nWithout it, `refute run` runs in the simulation.\n", err)
 			return false, nil
 		}
 		return false, &FailureError{err}
