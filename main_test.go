@@ -78,7 +78,7 @@ func TestWrongUsageIsOneLineAndNothingElse(t *testing.T) {
 func TestNoEngineIsOneLineWithARemedy(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
 	out := t.TempDir()
-	oneLine(t, "DOCKER_HOST", "run", "--out", out)
+	oneLine(t, "DOCKER_HOST", "run", "--on", "docker", "--out", out)
 	files, err := os.ReadDir(out)
 	require.NoError(t, err)
 	assert.Empty(t, files, "nothing is left behind")
@@ -86,6 +86,12 @@ func TestNoEngineIsOneLineWithARemedy(t *testing.T) {
 	code, stdout, _ := refute(t, "doctor")
 	assert.Equal(t, exitUsage, code)
 	assert.Contains(t, stdout, "missing  Docker engine")
+
+	// Where nothing else is asked for, the simulation takes over and says so.
+	code, stdout, stderr := refute(t, "run", "--seed", "3", "--time-limit", "5s", "--out", out)
+	assert.Contains(t, []int{0, 1}, code, stderr)
+	assert.Contains(t, stderr, "no Docker engine answers: running in the simulation")
+	assert.Contains(t, stdout, "in simulation")
 }
 
 func TestTheClaimsOfTheTargetAreThoseOfTheCheckers(t *testing.T) {
@@ -166,13 +172,20 @@ func TestUnusableHistoriesAreOneLine(t *testing.T) {
 }
 
 func TestTheSamePlanForTheSameSeed(t *testing.T) {
+	for _, backend := range []string{"docker", "sim"} {
+		samePlan(t, backend)
+	}
+}
+
+func samePlan(t *testing.T, backend string) {
+	t.Helper()
 	var texts []string
 	for range 2 {
 		root := newRoot(&bytes.Buffer{}, &bytes.Buffer{})
 		c, _, err := root.Find([]string{"run"})
 		require.NoError(t, err)
 		require.NoError(t, c.ParseFlags([]string{"--seed", "77"}))
-		f := runFlags{on: "auto", target: "leaderless", workload: "register", rate: -1, seed: 77}
+		f := runFlags{on: backend, target: "leaderless", workload: "register", rate: -1, seed: 77}
 		p, _, _, err := f.plan(c)
 		require.NoError(t, err)
 		text, err := p.Bytes()
