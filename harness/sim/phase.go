@@ -138,7 +138,7 @@ func (w *World) readFinally() {
 	w.turns = len(w.workers)
 	for i := range w.workers {
 		c := &w.workers[i]
-		c.index, c.attempt = 0, 0
+		c.index, c.attempt, c.ready = 0, 0, false
 		c.finals = c.finals[:0]
 		for k := 0; ; k++ {
 			op, ok := reads.Operation(i, k)

@@ -31,6 +31,9 @@ type worker struct {
 	call uint64
 	kind core.RequestKind
 	key  string
+	// ready says that op is the next operation, not asked for yet, and due when it is to be.
+	ready bool
+	due   int64
 	// began is when the operation was invoked.
 	began int64
 	// watched: an occurrence is due at which the worker's patience is looked at.
@@ -51,22 +54,36 @@ const thinkTime = 1000
 // turn lets a worker begin its next operation, or wait until it is due.
 func (w *World) turn(i int) {
 	c := &w.workers[i]
-	if w.phase == phaseMain && w.now < w.deadline || w.phase == phaseFinals && w.now < w.deadline {
-		due, ok := w.next(i, c)
-		if ok && due > w.now {
-			if due < w.deadline {
-				w.wake(due, happensTurn, i)
-				return
-			}
-			ok = false
+	if (w.phase == phaseMain || w.phase == phaseFinals) && w.now < w.deadline {
+		if !c.ready {
+			c.due, c.ready = w.next(i, c)
 		}
-		if ok {
+		switch {
+		case !c.ready:
+		case c.due <= w.now:
+			c.ready = false
 			w.ask(i, c)
+			return
+		case c.due < w.deadline:
+			w.wake(c.due, happensTurn, i)
 			return
 		}
 	}
+	c.ready = false
 	w.turns--
 	w.rested()
+}
+
+// rest lets the worker go on after a pause, or when its next operation is due
+// if that is later and there still is time for it.
+func (w *World) rest(i int, c *worker, pause int64) {
+	at := w.now + pause
+	if w.phase == phaseMain && at < w.deadline {
+		if c.due, c.ready = w.next(i, c); c.ready && c.due > at && c.due < w.deadline {
+			at = c.due
+		}
+	}
+	w.wake(at, happensTurn, i)
 }
 
 func (w *World) wake(at int64, k kind, worker int) {
@@ -153,7 +170,7 @@ func (w *World) perform(i int, c *worker, expired bool) {
 		c.index, c.attempt = c.index+1, 0
 		c.position++
 	}
-	w.wake(w.now+pause, happensTurn, i)
+	w.rest(i, c, pause)
 }
 
 // The identity of a request, from which every random choice about it is made:
