@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/refute-lab/refute/checker"
@@ -130,7 +131,8 @@ func (r *Reduction) finish(ctx context.Context, live *exploreLive, base *plan.Pl
 		return nil, &FailureError{err}
 	}
 	out := &Explored{Summary: summary, expect: base.Expect}
-	for _, finding := range summary.Findings {
+	// The first finding comes last, so that results/runs/latest points to it.
+	for _, finding := range slices.Backward(summary.Findings) {
 		if writeError := r.write(ctx, finding, system); writeError != nil {
 			err = errors.Join(err, fmt.Errorf("writing down %s (%s): %w", finding.Claim, finding.Class, writeError))
 		}
