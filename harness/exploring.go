@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/refute-lab/refute/checker"
@@ -157,7 +158,9 @@ func (r *Reduction) write(ctx context.Context, f *explore.Finding, system target
 		p = f.Minimal.Plan
 	}
 	p = p.Clone()
-	p.Name = plan.SanitizeName(p.Name + "-" + f.Class)
+	if !strings.HasSuffix(p.Name, "-"+f.Class) { // a finding that is shrunk once more keeps its name
+		p.Name = plan.SanitizeName(p.Name + "-" + f.Class)
+	}
 	p.Expect = nil
 	outcome, err := Perform(ctx, Performance{Plan: p, System: system, Out: r.Out, Interrupt: r.Interrupt})
 	if err != nil {
