@@ -209,17 +209,7 @@ func (f *runFlags) execute(ctx context.Context, p *plan.Plan, system target.Syst
 	if err != nil {
 		return err
 	}
-	if f.json {
-		if err := outcome.WriteJSON(stdout); err != nil {
-			return &harness.FailureError{Err: err}
-		}
-	} else {
-		outcome.WriteText(stdout, terminal)
-	}
-	if code := outcome.ExitCode(); code != 0 {
-		return verdictError{code}
-	}
-	return nil
+	return show(outcome, f.json, stdout, terminal)
 }
 
 // repeated performs the plan again and again, and its control.
@@ -228,14 +218,26 @@ func (f *runFlags) repeated(ctx context.Context, performance harness.Performance
 	if err != nil {
 		return err
 	}
-	if f.json {
-		if err := repeated.WriteJSON(stdout); err != nil {
+	return show(repeated, f.json, stdout, terminal)
+}
+
+// result is what a command has come to.
+type result interface {
+	WriteText(w io.Writer, colours bool)
+	WriteJSON(w io.Writer) error
+	ExitCode() int
+}
+
+// show writes a result and turns it into an exit code.
+func show(r result, asJSON bool, stdout io.Writer, colours bool) error {
+	if asJSON {
+		if err := r.WriteJSON(stdout); err != nil {
 			return &harness.FailureError{Err: err}
 		}
 	} else {
-		repeated.WriteText(stdout, terminal)
+		r.WriteText(stdout, colours)
 	}
-	if code := repeated.ExitCode(); code != 0 {
+	if code := r.ExitCode(); code != 0 {
 		return verdictError{code}
 	}
 	return nil
@@ -287,21 +289,15 @@ func (f *reduceFlags) reduction(stdout, stderr io.Writer, interrupt <-chan struc
 
 // tell shows what was explored, whatever the error, and turns it into an exit code.
 func (f *reduceFlags) tell(explored *harness.Explored, err error, stdout io.Writer) error {
-	if explored != nil {
-		terminal, _ := terminalOf(stdout)
-		if f.json {
-			err = errors.Join(err, explored.WriteJSON(stdout))
-		} else {
-			explored.WriteText(stdout, terminal)
-		}
-	}
-	if err != nil {
+	if explored == nil {
 		return err
 	}
-	if code := explored.ExitCode(); code != 0 {
-		return verdictError{code}
+	terminal, _ := terminalOf(stdout)
+	shown := show(explored, f.json, stdout, terminal)
+	if err != nil {
+		return err // it matters more than the verdict
 	}
-	return nil
+	return shown
 }
 
 func exploreCommand(stdout, stderr io.Writer) *cobra.Command {
