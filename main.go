@@ -192,14 +192,7 @@ func (f *runFlags) plan(c *cobra.Command) (p *plan.Plan, system target.System, w
 func (f *runFlags) execute(ctx context.Context, p *plan.Plan, system target.System, stdout, stderr io.Writer) error {
 	ctx, interrupt, stop := signals(ctx)
 	defer stop()
-	progress := stdout
-	if f.json {
-		progress = stderr
-	}
-	terminal, width := terminalOf(progress)
-	if f.quiet {
-		progress = nil
-	}
+	progress, terminal, width := progressOf(f.json, f.quiet, stdout, stderr)
 	performance := harness.Performance{Plan: p, System: system, Out: f.out,
 		Progress: progress, Terminal: terminal, Width: width, Interrupt: interrupt}
 	if f.repeat > 0 {
@@ -275,14 +268,7 @@ func (f *reduceFlags) add(c *cobra.Command) {
 
 // reduction is what the flags ask for, with where progress goes.
 func (f *reduceFlags) reduction(stdout, stderr io.Writer, interrupt <-chan struct{}) harness.Reduction {
-	progress := stdout
-	if f.json {
-		progress = stderr
-	}
-	terminal, width := terminalOf(progress)
-	if f.quiet {
-		progress = nil
-	}
+	progress, terminal, width := progressOf(f.json, f.quiet, stdout, stderr)
 	return harness.Reduction{ShrinkBudget: f.shrinkBudget, Robustify: f.robust, Out: f.out,
 		Progress: progress, Terminal: terminal, Width: width, Interrupt: interrupt}
 }
@@ -514,6 +500,20 @@ func signals(parent context.Context) (context.Context, <-chan struct{}, func()) 
 		}
 	}()
 	return ctx, interrupt, func() { signal.Stop(caught); cancel() }
+}
+
+// progressOf is where progress is shown: nowhere if it is to be quiet, and
+// never where the JSON document goes.
+func progressOf(asJSON, quiet bool, stdout, stderr io.Writer) (progress io.Writer, terminal bool, width int) {
+	progress = stdout
+	if asJSON {
+		progress = stderr
+	}
+	terminal, width = terminalOf(progress)
+	if quiet {
+		progress = nil
+	}
+	return progress, terminal, width
 }
 
 func terminalOf(w io.Writer) (terminal bool, width int) {

@@ -66,7 +66,7 @@ type Reduction struct {
 type Explored struct {
 	Summary *explore.Summary
 	// Expect lists the refutations that must happen.
-	expect []string
+	expect expectations
 }
 
 // Explore runs seeds in simulation until a claim is refuted or the bounds are
@@ -182,8 +182,8 @@ func (r *Reduction) write(ctx context.Context, f *explore.Finding, system target
 // WriteText writes it for people.
 func (e *Explored) WriteText(w io.Writer, colours bool) {
 	_ = e.Summary.WriteText(w, colours) // stdout is gone: nobody to tell
-	for _, claim := range e.unmet() {
-		fmt.Fprintf(w, "expected: %s is refuted; it is not\n", claim)
+	for _, c := range e.expect.unmet(e.verdicts()) {
+		fmt.Fprintf(w, "expected: %s is refuted; it is not\n", c.claim)
 	}
 }
 
@@ -192,37 +192,15 @@ func (e *Explored) WriteJSON(w io.Writer) error { return e.Summary.WriteJSON(w) 
 
 // ExitCode is that of the verdict, as a run's; see Outcome.ExitCode.
 func (e *Explored) ExitCode() int {
-	if len(e.expect) == 0 {
-		return ExitCode(e.Summary.Verdict)
-	}
-	if len(e.unmet()) > 0 {
-		return 1
-	}
-	rest := checker.Holds
-	for _, c := range e.Summary.Claims {
-		if !e.expects(c.Claim) {
-			rest = checker.Merge(rest, c.Verdict)
-		}
-	}
-	return ExitCode(rest)
+	return e.expect.exitCode(e.Summary.Verdict, e.verdicts(), checker.Holds)
 }
 
-func (e *Explored) expects(claim string) bool {
-	for _, expected := range e.expect {
-		if expected == "refuted:"+claim {
-			return true
-		}
-	}
-	return false
-}
-
-func (e *Explored) unmet() (claims []string) {
+func (e *Explored) verdicts() []claimVerdict {
+	var all []claimVerdict
 	for _, c := range e.Summary.Claims {
-		if e.expects(c.Claim) && c.Verdict != checker.Refuted {
-			claims = append(claims, c.Claim)
-		}
+		all = append(all, claimVerdict{c.Claim, c.Verdict})
 	}
-	return claims
+	return all
 }
 
 // exploreLive shows how an exploration goes: one line that is rewritten on a
@@ -254,10 +232,7 @@ func (l *exploreLive) progress(p explore.Progress) {
 		}
 		return
 	}
-	if runes := []rune(line); l.width > 1 && len(runes) >= l.width {
-		line = string(runes[:l.width-2]) + "…"
-	}
-	fmt.Fprintf(l.out, "\r\x1b[K%s", line)
+	fmt.Fprintf(l.out, "\r\x1b[K%s", fitted(line, l.width))
 	l.shown = true
 }
 

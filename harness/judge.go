@@ -52,7 +52,7 @@ type Outcome struct {
 	// Warnings are about the history file: a torn last line, for instance.
 	Warnings []string
 	// expect lists the refutations that must happen ("refuted:CLAIM").
-	expect []string
+	expect expectations
 }
 
 // WriteText writes the verdict for people.
@@ -74,35 +74,26 @@ func (o *Outcome) WriteJSON(w io.Writer) error {
 // if exactly these claims were refuted and nothing else was amiss, and 1 if
 // one of them was not.
 func (o *Outcome) ExitCode() int {
-	if len(o.expect) == 0 {
-		return ExitCode(o.Report.Verdict)
-	}
-	if len(o.unmet()) > 0 {
-		return 1
-	}
 	rest := checker.Holds
 	if len(o.Report.Validity) > 0 {
 		rest = checker.Invalid
 	}
-	for _, c := range o.Report.Claims {
-		if !o.expects(c.Claim) {
-			rest = checker.Merge(rest, c.Verdict)
-		}
-	}
-	return ExitCode(rest)
+	return o.expect.exitCode(o.Report.Verdict, o.verdicts(), rest)
 }
 
-func (o *Outcome) expects(claim string) bool {
-	return slices.Contains(o.expect, "refuted:"+claim)
+func (o *Outcome) verdicts() []claimVerdict {
+	var all []claimVerdict
+	for _, c := range o.Report.Claims {
+		all = append(all, claimVerdict{c.Claim, c.Verdict})
+	}
+	return all
 }
 
 // unmet says, a line each, which expected refutations did not happen.
 func (o *Outcome) unmet() []string {
 	var lines []string
-	for _, c := range o.Report.Claims {
-		if o.expects(c.Claim) && c.Verdict != checker.Refuted {
-			lines = append(lines, fmt.Sprintf("expected: %s is refuted; it is not: %s", c.Claim, c.Verdict))
-		}
+	for _, c := range o.expect.unmet(o.verdicts()) {
+		lines = append(lines, fmt.Sprintf("expected: %s is refuted; it is not: %s", c.claim, c.verdict))
 	}
 	return lines
 }

@@ -67,12 +67,17 @@ func (l *Live) Show(s Status) {
 		_, _ = io.WriteString(l.out, line+"\n")
 		return
 	}
-	if runes := []rune(line); l.width > 1 && len(runes) >= l.width {
-		line = string(runes[:l.width-2]) + "…"
-	}
 	l.erase()
-	_, _ = io.WriteString(l.out, line)
+	_, _ = io.WriteString(l.out, fitted(line, l.width))
 	l.shown = true
+}
+
+// fitted cuts a line that would not leave the last of so many columns free; 0 is no bound.
+func fitted(line string, width int) string {
+	if runes := []rune(line); width > 1 && len(runes) >= width {
+		return string(runes[:width-2]) + "…"
+	}
+	return line
 }
 
 // Finish leaves the terminal on a fresh line.

@@ -12,15 +12,10 @@ import (
 
 func killKind() *kind {
 	return &kind{
-		name:  Kill,
-		help:  "kills the processes of nodes (SIGKILL) and starts them again after the fault's duration",
-		needs: "the pod to share the node's PID namespace",
-		shapes: []shape{
-			{One, "one node", 1, false},
-			{Minority, "fewer than half of the nodes", 3, false},
-			{Majority, "more than half of the nodes", 3, true},
-			{All, "every node", 1, true},
-		},
+		name:     Kill,
+		help:     "kills the processes of nodes (SIGKILL) and starts them again after the fault's duration",
+		needs:    "the pod to share the node's PID namespace",
+		shapes:   outageShapes(),
 		resource: process,
 		span:     spanOutage,
 		draw:     drawTargets,
@@ -30,6 +25,16 @@ func killKind() *kind {
 			return &kill{n: n, fault: f.ID, targets: inOrder(n.nodes, f.Targets),
 				before: map[string]protocol.Process{}, spawned: map[string]time.Time{}}
 		},
+	}
+}
+
+// outageShapes are whom a kill or a power cut may hit.
+func outageShapes() []shape {
+	return []shape{
+		{One, "one node", 1, false},
+		{Minority, "fewer than half of the nodes", 3, false},
+		{Majority, "more than half of the nodes", 3, true},
+		{All, "every node", 1, true},
 	}
 }
 

@@ -5,16 +5,11 @@ func powerKind() *kind {
 		name:       Power,
 		help:       "cuts the power of nodes: their processes die, and what their disks had not synced is lost; they are started again after the fault's duration",
 		simulation: "on containers a process that is killed loses nothing of what it wrote, because the machine below keeps its power",
-		shapes: []shape{
-			{One, "one node", 1, false},
-			{Minority, "fewer than half of the nodes", 3, false},
-			{Majority, "more than half of the nodes", 3, true},
-			{All, "every node", 1, true},
-		},
-		resource: process,
-		span:     spanOutage,
-		draw:     drawTargets,
-		describe: describePower,
-		check:    checkTargets,
+		shapes:     outageShapes(),
+		resource:   process,
+		span:       spanOutage,
+		draw:       drawTargets,
+		describe:   describePower,
+		check:      checkTargets,
 	}
 }

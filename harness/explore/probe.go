@@ -32,18 +32,13 @@ const (
 // perturbed in the same way by the same trial.
 func Perturb(p *plan.Plan, trial uint64) *plan.Plan {
 	q := p.Clone()
-	if q.Surroundings == nil {
-		q.Surroundings = &plan.Surroundings{}
-	}
+	surroundings := sim.Surroundings(p)
+	q.Surroundings = &surroundings
 	s := q.Surroundings
-	if s.Seed == 0 {
-		s.Seed = q.Seed
-	}
-	seed := s.Seed
-	draw := dice(plan.Draw(seed, "explore/trial", trial))
+	draw := dice(plan.Draw(s.Seed, "explore/trial", trial))
 	s.Seed = plan.Draw(uint64(draw), "explore/network") >> (64 - seedBits)
-	s.Latency = scaled(cmp.Or(s.Latency, plan.Duration(sim.DefaultLatency)), draw.doubling("explore/latency", leastScale, mostScale, 1))
-	s.Sync = scaled(cmp.Or(s.Sync, plan.Duration(sim.DefaultSync)), draw.doubling("explore/sync", leastScale, mostScale, 1))
+	s.Latency = scaled(s.Latency, draw.doubling("explore/latency", leastScale, mostScale, 1))
+	s.Sync = scaled(s.Sync, draw.doubling("explore/sync", leastScale, mostScale, 1))
 	moved := func(at plan.Duration, reach time.Duration, domain string, ids ...uint64) plan.Duration {
 		shift := int64(plan.Draw(uint64(draw), domain, ids...)%uint64(2*reach+1)) - int64(reach)
 		return max(0, at+plan.Duration(shift))

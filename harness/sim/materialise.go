@@ -18,19 +18,8 @@ func Caps() nemesis.Caps { return nemesis.SimulationCaps() }
 // gives the same history. A plan that is materialised already is only copied.
 func Materialise(ctx context.Context, p *plan.Plan, system target.System) (*plan.Plan, error) {
 	q := p.Clone()
-	if q.Surroundings == nil {
-		q.Surroundings = &plan.Surroundings{}
-	}
-	s := q.Surroundings
-	if s.Seed == 0 {
-		s.Seed = p.Seed
-	}
-	if s.Latency == 0 {
-		s.Latency = plan.Duration(DefaultLatency)
-	}
-	if s.Sync == 0 {
-		s.Sync = plan.Duration(DefaultSync)
-	}
+	surroundings := Surroundings(p)
+	q.Surroundings = &surroundings
 	q.Backend = "sim"
 	if p.Operations != nil {
 		return q, nil

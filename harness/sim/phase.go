@@ -32,7 +32,7 @@ func (w *World) start() {
 	}
 	w.enter(history.PhaseMain)
 	w.deadline = int64(w.limits.Time)
-	*w.queue.add(w.deadline) = occurrence{kind: happensStep}
+	*w.queue.add(w.deadline) = occurrence{kind: happensMainEnd}
 	for number := range w.schedule {
 		w.faults = append(w.faults, fault{})
 		f := &w.schedule[number]
@@ -58,21 +58,16 @@ func (w *World) enter(name string) {
 
 func (w *World) leave(problem string) { w.fail(w.end(w.span, nil, problem)) }
 
-// endPhase is what happens at the deadline of a phase that has one.
-func (w *World) endPhase() {
-	switch w.phase {
-	case phaseMain:
-		w.leave("")
-		w.enter(history.PhaseHeal)
-		for number := range w.faults {
-			w.heal(number)
-		}
-		w.leave("")
-		w.phase = phaseDrain
-		w.rested()
-	case phaseFinals:
-		// Those who wait for an answer get it, or run out of patience; turn ends the others.
+// endMain ends the main phase and every fault with it.
+func (w *World) endMain() {
+	w.leave("")
+	w.enter(history.PhaseHeal)
+	for number := range w.faults {
+		w.heal(number)
 	}
+	w.leave("")
+	w.phase = phaseDrain
+	w.rested()
 }
 
 // rested is called whenever a worker has nothing more to do in a phase.

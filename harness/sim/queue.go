@@ -25,7 +25,7 @@ const (
 	happensFault // a fault begins
 	happensHeal  // a fault ends
 	happensPoll  // the harness asks the nodes whether they are quiet
-	happensStep  // the end of a phase
+	happensMainEnd
 )
 
 // occurrence is something that is going to happen.

@@ -93,6 +93,24 @@ const (
 	DefaultSync    = time.Millisecond
 )
 
+// Surroundings returns the plan's surroundings with the defaults filled in.
+func Surroundings(p *plan.Plan) plan.Surroundings {
+	s := plan.Surroundings{}
+	if p.Surroundings != nil {
+		s = *p.Surroundings
+	}
+	if s.Seed == 0 {
+		s.Seed = p.Seed
+	}
+	if s.Latency <= 0 {
+		s.Latency = plan.Duration(DefaultLatency)
+	}
+	if s.Sync <= 0 {
+		s.Sync = plan.Duration(DefaultSync)
+	}
+	return s
+}
+
 // Load prepares the world for a plan. It does not keep or change the plan, but
 // its operations and faults, which may not be changed before the next Load.
 // Errors are *UnsupportedError, or say what is wrong with the plan.
@@ -114,20 +132,8 @@ func (w *World) Load(p *plan.Plan, system target.System) error {
 	}
 	w.config = workloads.Config{Seed: p.Seed, Nodes: w.nodes, Concurrency: p.Workload.Concurrency, Settings: p.Workload.Settings}
 	w.schedule, w.limits = p.Schedule, p.Limits
-	s := plan.Surroundings{}
-	if p.Surroundings != nil {
-		s = *p.Surroundings
-	}
-	if w.seed = s.Seed; w.seed == 0 {
-		w.seed = p.Seed
-	}
-	w.latency, w.sync = int64(s.Latency), int64(s.Sync)
-	if w.latency <= 0 {
-		w.latency = int64(DefaultLatency)
-	}
-	if w.sync <= 0 {
-		w.sync = int64(DefaultSync)
-	}
+	s := Surroundings(p)
+	w.seed, w.latency, w.sync = s.Seed, int64(s.Latency), int64(s.Sync)
 	w.loss, w.twice = s.LossPPM, s.DuplicatePPM
 	w.script, w.generate = p.Operations, nil
 	if p.Operations != nil { // an empty list is a list: nothing is asked
@@ -260,8 +266,8 @@ func (w *World) dispatch(o *occurrence) {
 		w.heal(int(o.id))
 	case happensPoll:
 		w.poll()
-	case happensStep:
-		w.endPhase()
+	case happensMainEnd:
+		w.endMain()
 	default:
 		w.toHost(o)
 	}
