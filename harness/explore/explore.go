@@ -377,7 +377,9 @@ func (e *exploration) collect(ctx context.Context, r runner, offset uint64, o ou
 		f.Seeds++
 	}
 	if len(confirmed) > 0 && !e.config.KeepGoing {
-		e.ending = EndedByRefutation
+		// Both at once: a worker that asked for a seed in between would find
+		// none left and say that this was the end.
+		e.ending, e.stopped = EndedByRefutation, true
 		return true, nil
 	}
 	return false, nil
