@@ -82,17 +82,9 @@ func check(ctx context.Context, t *timeline, claim string, o Options) (result Re
 			result = Result{Claim: claim, Verdict: Unknown, Explanation: fmt.Sprintf("The checker failed: %v. That is a defect of this program: please report it with the history.", r)}
 		}
 	}()
-	switch claim {
-	case Linearizable:
-		return checkLinearizable(ctx, t, o)
-	case NoLostWrites:
-		return checkLostWrites(ctx, t, o)
-	case NoStaleReads:
-		return staleReadsChecker().run(ctx, t, o)
-	case ReadYourWrites:
-		return readYourWritesChecker().run(ctx, t, o)
-	case MonotonicReads:
-		return monotonicReadsChecker().run(ctx, t, o)
+	c, err := lookup(claim)
+	if err != nil {
+		return Result{Claim: claim, Verdict: Unknown, Explanation: err.Error()}
 	}
-	return checkConvergence(t)
+	return c.check(ctx, t, o)
 }

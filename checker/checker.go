@@ -43,6 +43,9 @@ const (
 type Options struct {
 	// Claims are those to decide, in the order of the results.
 	Claims []string
+	// Model says what each key of the history is, by its name in Models. Empty:
+	// that is found out from the operations.
+	Model string
 	// Memory is the heap, in bytes, past which a search answers Unknown. 0: no bound.
 	Memory int64
 	// Evidence returns the evidence recorded with the completion event of that
@@ -92,6 +95,8 @@ type Result struct {
 	// was in force, which replicas were asked; or, for Unknown, why and what would help;
 	// for Holds, what was checked (never empty: a check of nothing is Unknown).
 	Explanation string `json:"explanation"`
+	// Vacuous says that there was nothing to check, as the explanation tells; the verdict is Unknown then.
+	Vacuous bool `json:"vacuous,omitempty"`
 	// Seconds is how long the check took.
 	Seconds float64 `json:"seconds"`
 	// Found counts all violations, of which Witnesses shows some.
@@ -115,6 +120,10 @@ type Witness struct {
 	Summary string `json:"summary"`
 	// Faults are the identifiers of the faults in force during the operations.
 	Faults []string `json:"faults,omitempty"`
+	// Cause is why the target let it happen, by its name in the catalogue (see
+	// Causes), as far as that follows from the evidence; CauseUnknown where it
+	// does not, and empty where causes are not asked for (no evidence at all).
+	Cause string `json:"cause,omitempty"`
 	// Confirmed says that Porcupine, given just these operations, calls them illegal too.
 	Confirmed bool `json:"confirmed_by_porcupine,omitempty"`
 }

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,16 +17,90 @@ type Claim struct {
 	Description string
 }
 
+// claim is a claim with the way to decide it.
+type claim struct {
+	Claim
+	// applies says whether a history with operations of these kinds has any
+	// that the claim speaks of.
+	applies func(k kinds) bool
+	// check decides it.
+	check func(ctx context.Context, t *timeline, o Options) Result
+}
+
+// kinds says which kinds of client operations a history has, and whether it has dumps of replicas.
+type kinds struct {
+	reads, registers, deletes, conditional, dumps bool
+	// adds to sets or counters, operations of queues.
+	adds, queues bool
+}
+
+// kindsOf looks at the operations.
+func kindsOf(operations []history.Operation) kinds {
+	var k kinds
+	for i := range operations {
+		switch operations[i].F {
+		case history.FRead:
+			k.reads = true
+		case history.FWrite:
+			k.registers = true
+		case history.FCAS:
+			k.registers, k.conditional = true, true
+		case history.FDelete:
+			k.registers, k.deletes = true, true
+		case history.FAdd:
+			k.adds = true
+		case history.FEnqueue, history.FDequeue:
+			k.queues = true
+		case history.FDump:
+			k.dumps = true
+		}
+	}
+	return k
+}
+
+// readAndWritten is what the claims about reads need.
+func readAndWritten(k kinds) bool { return k.reads && (k.registers || k.adds) }
+
+// claims are all of them, strongest first. It is a function because the
+// checkers refer to it.
+func claims() []claim {
+	return []claim{
+		{
+			Claim{Linearizable, "Every register behaves as if there were one copy and each operation took effect at one instant between its invocation and its completion."},
+			func(k kinds) bool { return k.registers && (k.reads || k.conditional) },
+			checkLinearizable,
+		},
+		{
+			Claim{NoLostWrites, "No acknowledged write disappears: the final reads return it, or a value that may be newer; an acknowledged element stays in its set."},
+			readAndWritten, checkLostWrites,
+		},
+		{
+			Claim{NoStaleReads, "No read returns a value that was certainly overwritten by an acknowledged write before the read began."},
+			readAndWritten, staleReadsChecker().run,
+		},
+		{
+			Claim{ReadYourWrites, "A process reads its own acknowledged write, or a value that may be newer."},
+			readAndWritten, readYourWritesChecker().run,
+		},
+		{
+			Claim{MonotonicReads, "Successive reads by one process never go back to an older value."},
+			readAndWritten, monotonicReadsChecker().run,
+		},
+		{
+			Claim{Convergence, "Once the target is quiet, all replicas of a key hold the same version and value."},
+			func(k kinds) bool { return k.dumps },
+			checkConvergence,
+		},
+	}
+}
+
 // Claims lists every claim that can be checked, strongest first.
 func Claims() []Claim {
-	return []Claim{
-		{Linearizable, "Every register behaves as if there were one copy and each operation took effect at one instant between its invocation and its completion."},
-		{NoLostWrites, "No acknowledged write disappears: the final reads return it, or a value that may be newer; an acknowledged element stays in its set."},
-		{NoStaleReads, "No read returns a value that was certainly overwritten by an acknowledged write before the read began."},
-		{ReadYourWrites, "A process reads its own acknowledged write, or a value that may be newer."},
-		{MonotonicReads, "Successive reads by one process never go back to an older value."},
-		{Convergence, "Once the target is quiet, all replicas of a key hold the same version and value."},
+	var list []Claim
+	for _, c := range claims() {
+		list = append(list, c.Claim)
 	}
+	return list
 }
 
 // ParseClaims checks the names, drops repetitions and keeps the order. An
@@ -53,13 +128,19 @@ func ParseClaims(names []string) ([]string, error) {
 	return claims, nil
 }
 
-func known(claim string) error {
-	for _, c := range Claims() {
-		if c.Name == claim {
-			return nil
+func known(name string) error {
+	_, err := lookup(name)
+	return err
+}
+
+// lookup returns the claim of that name.
+func lookup(name string) (claim, error) {
+	for _, c := range claims() {
+		if c.Name == name {
+			return c, nil
 		}
 	}
-	return fmt.Errorf("unknown claim %q: choose from %s", claim, claimNames())
+	return claim{}, fmt.Errorf("unknown claim %q: choose from %s", name, claimNames())
 }
 
 func claimNames() string {
@@ -74,32 +155,10 @@ func claimNames() string {
 // claim speaks of, so that a caller can choose the claims of a history that
 // it knows nothing about. It does not say that the check will find enough of
 // them to decide. The error names an unknown claim.
-func Applies(claim string, operations []history.Operation) (bool, error) {
-	if err := known(claim); err != nil {
+func Applies(name string, operations []history.Operation) (bool, error) {
+	c, err := lookup(name)
+	if err != nil {
 		return false, err
 	}
-	var reads, registers, sets, dumps bool
-	for i := range operations {
-		switch operations[i].F {
-		case history.FRead:
-			reads = true
-		case history.FWrite, history.FCAS:
-			registers = true
-		case history.FAdd:
-			sets = true
-		case history.FDump:
-			dumps = true
-		}
-	}
-	switch claim {
-	case Convergence:
-		return dumps, nil
-	case Linearizable:
-		return reads && registers || registers && hasCAS(operations), nil
-	}
-	return reads && (registers || sets), nil
-}
-
-func hasCAS(operations []history.Operation) bool {
-	return slices.ContainsFunc(operations, func(o history.Operation) bool { return o.F == history.FCAS })
+	return c.applies(kindsOf(operations)), nil
 }

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,10 +10,11 @@ import (
 // checkConvergence compares the dumps of all replicas, which were taken after
 // the target had become quiet and before the final reads, whose read repair
 // would alter the evidence.
-func checkConvergence(t *timeline) Result {
+func checkConvergence(_ context.Context, t *timeline, _ Options) Result {
 	result := Result{Claim: Convergence, Checker: "replica-dumps"}
 	if len(t.dumps) == 0 {
 		result.Verdict = Unknown
+		result.Vacuous = true
 		result.Explanation = "There was nothing to check: the history has no dump of a replica. Either the target cannot be dumped or the run ended before."
 		return result
 	}
@@ -53,6 +55,7 @@ func checkConvergence(t *timeline) Result {
 		result.Explanation = fmt.Sprintf("The replicas of %s of %d disagree although the target had been given time to become quiet.", plural(all.found, "key"), compared)
 	case compared == 0:
 		result.Verdict = Unknown
+		result.Vacuous = true
 		result.Explanation = fmt.Sprintf("There was nothing to compare: of none of %s were two replicas dumped (dumps: %s).", plural(len(d.keys), "key"), nodes)
 	default:
 		result.Verdict = Holds

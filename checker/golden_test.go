@@ -2,6 +2,7 @@ package checker
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,8 +14,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The golden histories in testdata are small, each named by what is wrong with
-// it. Beside the key with the anomaly each has a key with healthy traffic.
+// The golden histories lie in testdata, in a folder for each topic. Each is
+// small and named by what is wrong with it, or begins with "good-". Beside the
+// key with the anomaly many have a key with healthy traffic. expect.json of the
+// folder lists them all: exactly the claims that each refutes, of all that
+// there are, and the class of the witness.
 
 func allClaims() []string {
 	var names []string
@@ -24,9 +28,23 @@ func allClaims() []string {
 	return names
 }
 
+// screenedClaims are those for which a Screener has a way of its own.
+func screenedClaims() []string {
+	return []string{Linearizable, NoLostWrites, NoStaleReads, ReadYourWrites, MonotonicReads, Convergence}
+}
+
+// goldenFile is the path of the golden history of that name.
+func goldenFile(t *testing.T, name string) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join("testdata", "*", name+".jsonl"))
+	require.NoError(t, err)
+	require.Len(t, found, 1, "%s: names of golden histories must be found, and unique", name)
+	return found[0]
+}
+
 func golden(t *testing.T, name string) []history.Operation {
 	t.Helper()
-	operations, summary, err := history.ReadFile(context.Background(), filepath.Join("testdata", name+".jsonl"))
+	operations, summary, err := history.ReadFile(context.Background(), goldenFile(t, name))
 	require.NoError(t, err)
 	require.Empty(t, summary.Warnings)
 	return operations
@@ -42,43 +60,53 @@ func goldenReport(t *testing.T, name string, o Options) Report {
 	return report
 }
 
-// refutations lists, for each bad history, exactly the claims it refutes and the class of the witness.
-var refutations = map[string]map[string]string{
-	"stale-read":                         {Linearizable: "stale-read", NoStaleReads: "stale-read"},
-	"stale-read-not-found":               {Linearizable: "stale-read", NoStaleReads: "stale-read"},
-	"stale-read-of-unknown-write":        {Linearizable: "stale-read", NoStaleReads: "stale-read"},
-	"own-write-missing":                  {Linearizable: "stale-read", NoStaleReads: "stale-read", ReadYourWrites: "own-write-missing"},
-	"non-monotonic-reads":                {Linearizable: "new-old-inversion", MonotonicReads: "new-old-inversion"},
-	"new-old-inversion-across-processes": {Linearizable: "new-old-inversion"},
-	"value-returned":                     {Linearizable: "value-returned", MonotonicReads: "value-returned"},
-	"phantom-read":                       {Linearizable: "phantom-read"},
-	"failed-write-read":                  {Linearizable: "failed-write-read"},
-	"read-before-write":                  {Linearizable: "read-before-write"},
-	"lost-sequential":                    {Linearizable: "stale-read", NoStaleReads: "stale-read", NoLostWrites: "lost-sequential"},
-	"vanished":                           {Linearizable: "stale-read", NoStaleReads: "stale-read", NoLostWrites: "vanished"},
-	"lost-element":                       {NoStaleReads: "element-missing", NoLostWrites: "lost-element"},
-	"stale-element":                      {NoStaleReads: "element-missing"},
-	"own-element-missing":                {NoStaleReads: "element-missing", ReadYourWrites: "own-write-missing"},
-	"shrinking-set":                      {NoStaleReads: "element-missing", MonotonicReads: "new-old-inversion"},
-	"divergent-replicas":                 {Convergence: "divergent-replicas"},
-	"divergent-versions":                 {Convergence: "divergent-replicas"},
-	"replica-missing":                    {Convergence: "divergent-replicas"},
-	"cas-fork":                           {Linearizable: "not-linearizable"},
+// expectations are what each golden history refutes: the class of the witness by claim.
+func expectations(t *testing.T) map[string]map[string]string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("testdata", "*", "expect.json"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	all := map[string]map[string]string{}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		var folder map[string]map[string]string
+		require.NoError(t, json.Unmarshal(content, &folder), file)
+		histories, err := filepath.Glob(filepath.Join(filepath.Dir(file), "*.jsonl"))
+		require.NoError(t, err)
+		assert.Len(t, histories, len(folder), "%s must list every history of its folder", file)
+		for name, want := range folder {
+			assert.NotContains(t, all, name, "a name is used twice")
+			assert.Equal(t, len(want) == 0, strings.HasPrefix(name, "good-"), "%s: good histories are called good-…", name)
+			all[name] = want
+		}
+	}
+	return all
 }
 
-func TestBadHistoriesRefuteExactlyTheirClaims(t *testing.T) {
-	for name, want := range refutations {
+// confirmable are the claims whose witnesses Porcupine can confirm.
+func confirmable(claim string) bool {
+	return slices.Contains([]string{Linearizable, NoLostWrites, NoStaleReads, ReadYourWrites, MonotonicReads}, claim)
+}
+
+// TestGoldenHistories: each refutes exactly the claims that it is said to, and
+// of the others that apply to it holds those that can be decided.
+func TestGoldenHistories(t *testing.T) {
+	for name, want := range expectations(t) {
 		t.Run(name, func(t *testing.T) {
 			operations := golden(t, name)
 			report := goldenReport(t, name, Options{})
 			assert.Empty(t, report.Validity)
-			assert.Equal(t, Refuted, report.Verdict)
-			got := map[string]string{}
+			got, checked := map[string]string{}, 0
 			for _, c := range report.Claims {
 				assert.NotEmpty(t, c.Explanation, c.Claim)
 				if c.Verdict != Refuted {
 					assert.Empty(t, c.Witnesses, c.Claim)
 					assert.Zero(t, c.Found, c.Claim)
+					assert.True(t, c.Verdict == Holds || c.Vacuous, "%s is %s: %s", c.Claim, c.Verdict, c.Explanation)
+					if c.Verdict == Holds {
+						checked++
+					}
 					continue
 				}
 				require.Len(t, c.Witnesses, 1, c.Claim)
@@ -89,44 +117,19 @@ func TestBadHistoriesRefuteExactlyTheirClaims(t *testing.T) {
 				assert.NotEmpty(t, w.Explanation)
 				assert.LessOrEqual(t, len(w.Operations), 6)
 				assert.True(t, slices.IsSorted(w.Operations))
-				assert.Equal(t, c.Claim != Convergence, w.Confirmed, c.Claim)
+				if confirmable(c.Claim) {
+					assert.True(t, w.Confirmed, c.Claim)
+				}
 				for _, index := range w.Operations {
 					assert.True(t, slices.ContainsFunc(operations, func(o history.Operation) bool { return o.Index == index }))
 				}
 				t.Logf("%s: %s\n\t%s", c.Claim, c.Explanation, w.Explanation)
 			}
 			assert.Equal(t, want, got)
-		})
-	}
-}
-
-func TestGoodHistoriesRefuteNothing(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join("testdata", "good-*.jsonl"))
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		name := strings.TrimSuffix(filepath.Base(file), ".jsonl")
-		t.Run(name, func(t *testing.T) {
-			report := goldenReport(t, name, Options{})
-			assert.Empty(t, report.Validity)
-			assert.Equal(t, Holds, report.Verdict)
-			for _, c := range report.Claims {
-				assert.Equal(t, Holds, c.Verdict, "%s: %s", c.Claim, c.Explanation)
+			if len(want) == 0 {
+				assert.Positive(t, checked, "no claim could be decided")
 			}
 		})
-	}
-}
-
-func TestEveryGoldenHistoryIsTested(t *testing.T) {
-	files, err := os.ReadDir("testdata")
-	require.NoError(t, err)
-	for _, file := range files {
-		name := strings.TrimSuffix(file.Name(), ".jsonl")
-		_, bad := refutations[name]
-		_, invalid := invalidRuns[name]
-		if !bad && !invalid && !strings.HasPrefix(name, "good-") && name != "cut-during-fault" && name != "elsewhere-no-phases" {
-			t.Errorf("%s is in no test", file.Name())
-		}
 	}
 }
 
@@ -148,7 +151,7 @@ func TestInvalidRuns(t *testing.T) {
 			require.Len(t, report.Validity, 1)
 			assert.Contains(t, report.Validity[0], want)
 			for _, c := range report.Claims {
-				assert.Equal(t, Holds, c.Verdict, "%s: %s", c.Claim, c.Explanation)
+				assert.True(t, c.Verdict == Holds || c.Vacuous, "%s is %s: %s", c.Claim, c.Verdict, c.Explanation)
 			}
 		})
 	}
@@ -179,7 +182,7 @@ func TestHistoryFromElsewhereIsNotJudgedAsARun(t *testing.T) {
 
 // TestExplanation pins the words, since people act on them.
 func TestExplanation(t *testing.T) {
-	file, err := history.OpenEvidence(filepath.Join("testdata", "stale-read.jsonl"))
+	file, err := history.OpenEvidence(goldenFile(t, "stale-read"))
 	require.NoError(t, err)
 	defer file.Close()
 	report := goldenReport(t, "stale-read", Options{Claims: []string{NoStaleReads}, Evidence: file.Lookup})
@@ -194,7 +197,7 @@ func TestExplanation(t *testing.T) {
 }
 
 func TestTimestampsAgainstRealTimeAreTold(t *testing.T) {
-	file, err := history.OpenEvidence(filepath.Join("testdata", "lost-sequential.jsonl"))
+	file, err := history.OpenEvidence(goldenFile(t, "lost-sequential"))
 	require.NoError(t, err)
 	defer file.Close()
 	report := goldenReport(t, "lost-sequential", Options{Claims: []string{NoLostWrites}, Evidence: file.Lookup})

@@ -17,6 +17,8 @@ type object uint8
 const (
 	registerObject object = iota
 	setObject
+	counterObject // adds, and reads of sums
+	queueObject   // enqueue, dequeue
 	// foreignObject is a key with operations that no checker here knows.
 	foreignObject
 )
@@ -33,9 +35,10 @@ type keyOperations struct {
 
 	// What classify goes by: how many operations there are, of which kinds,
 	// and the first kind that no checker here knows.
-	count                int32
-	register, set, lists bool
-	foreign              string
+	count                 int32
+	register, adds, queue bool
+	lists, integers       bool // were read
+	foreign               string
 }
 
 // span is a phase of the run. Where ok is false the phase is not in the history.
@@ -227,10 +230,13 @@ func (k *keyOperations) note(o *history.Operation) {
 	switch o.F {
 	case history.FRead:
 		k.lists = k.lists || o.Output.Kind() == history.List
-	case history.FWrite, history.FCAS:
+		k.integers = k.integers || o.Output.Kind() == history.Int
+	case history.FWrite, history.FCAS, history.FDelete:
 		k.register = true
 	case history.FAdd:
-		k.set = true
+		k.adds = true
+	case history.FEnqueue, history.FDequeue:
+		k.queue = true
 	default:
 		if k.foreign == "" {
 			k.foreign = fmt.Sprintf("operations of the kind %q", o.F)
@@ -243,9 +249,15 @@ func (k *keyOperations) classify() {
 	switch {
 	case k.foreign != "":
 		k.object, k.why = foreignObject, k.foreign
-	case k.register && k.set:
+	case k.register && k.adds:
 		k.object, k.why = foreignObject, "both writes and adds"
-	case k.set, k.lists && !k.register:
+	case k.queue && (k.register || k.adds || k.lists || k.integers):
+		k.object, k.why = foreignObject, "operations of a queue and others"
+	case k.queue:
+		k.object = queueObject
+	case k.adds && k.integers && !k.lists:
+		k.object = counterObject
+	case k.adds, k.lists && !k.register:
 		k.object = setObject
 	}
 }

@@ -56,9 +56,12 @@ func checkLinearizable(ctx context.Context, t *timeline, o Options) Result {
 	judgements := make([]judgement, len(t.keys))
 	pending := make([]int32, 0, len(t.keys))
 	for k := range t.keys {
-		if t.keys[k].object == registerObject {
+		switch t.keys[k].object {
+		case registerObject:
 			pending = append(pending, int32(k))
-		} else if t.keys[k].object == foreignObject {
+		case counterObject, queueObject:
+			judgements[k] = judgement{checked: true, why: "it is a counter or a queue, which is not decided yet"}
+		case foreignObject:
 			judgements[k] = judgement{checked: true, why: "it has " + t.keys[k].why}
 		}
 	}
@@ -291,6 +294,7 @@ func summarizeLinearizable(t *timeline, judgements []judgement, registers int, o
 			capital(fmt.Sprintf("for %d", bad)), plural(checked, "key"), plural(all.found, "contradiction"))
 	case checked == 0:
 		result.Verdict = Unknown
+		result.Vacuous = true
 		result.Explanation = "There was nothing to check: no register has an operation that observed its value."
 		if registers == 0 {
 			result.Explanation = "There was nothing to check: the history has no operations on registers (read, write, cas)."

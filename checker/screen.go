@@ -34,6 +34,8 @@ type Screener struct {
 	screenings []*screening
 	// Of each claim, or nil if it is not asked for.
 	linearizable, lostWrites, staleReads, readYourWrites, monotonicReads, convergence *screening
+	// others are those that are decided as Check does, witness and all.
+	others []*screening
 
 	timeline timeline
 	register register
@@ -79,8 +81,10 @@ func NewScreener(claims []string) (*Screener, error) {
 			s.readYourWrites = c
 		case MonotonicReads:
 			s.monotonicReads = c
-		default:
+		case Convergence:
 			s.convergence = c
+		default:
+			s.others = append(s.others, c)
 		}
 	}
 	return s, nil
@@ -109,12 +113,19 @@ func (s *Screener) Screen(operations []history.Operation) (suspicions []Suspicio
 			s.screenRegister(key)
 		case setObject:
 			s.screenSet(key)
+		case counterObject, queueObject:
+			if s.linearizable != nil {
+				s.linearizable.undecided = true
+			}
 		default:
 			s.skip()
 		}
 	}
 	if s.convergence != nil {
 		s.screenReplicas(s.convergence)
+	}
+	for _, c := range s.others {
+		s.screenOther(c)
 	}
 	for _, c := range s.screenings {
 		slices.SortFunc(c.suspicions, func(a, b Suspicion) int { return cmp.Compare(a.Class, b.Class) })
@@ -173,13 +184,38 @@ func (s *Screener) latest(positions ...int32) int64 {
 
 // skip notes that a key cannot be judged by any claim about operations.
 func (s *Screener) skip() {
-	for _, c := range s.screenings {
-		c.skipped = c.skipped || c != s.convergence
+	for _, c := range s.aboutOperations() {
+		if c != nil {
+			c.skipped = true
+		}
+	}
+}
+
+// aboutOperations are the claims that are screened key by key, nil where they are not asked for.
+func (s *Screener) aboutOperations() [5]*screening {
+	return [...]*screening{s.linearizable, s.lostWrites, s.staleReads, s.readYourWrites, s.monotonicReads}
+}
+
+// screenOther decides a claim as Check does, for which the history must be
+// short or the claim be asked for knowingly.
+func (s *Screener) screenOther(c *screening) {
+	result := check(context.Background(), &s.timeline, c.claim, Options{})
+	c.examined = !result.Vacuous
+	c.undecided = result.Verdict == Unknown && !result.Vacuous
+	for i := range result.Witnesses {
+		w := &result.Witnesses[i]
+		shown := never
+		for _, index := range w.Operations {
+			if p, found := slices.BinarySearchFunc(s.timeline.operations, index, func(o history.Operation, index int64) int { return cmp.Compare(o.Index, index) }); found {
+				shown = max(shown, s.timeline.operations[p].Start)
+			}
+		}
+		c.suspect(w.Class, w.Key, shown)
 	}
 }
 
 func (s *Screener) screenRegister(key *keyOperations) {
-	if len(s.screenings) == 1 && s.convergence != nil {
+	if s.aboutOperations() == [5]*screening{} {
 		return
 	}
 	r, t := &s.register, &s.timeline
@@ -215,8 +251,8 @@ func (s *Screener) screenRegister(key *keyOperations) {
 
 // examined says whether every claim about operations has had something to examine.
 func (s *Screener) examined() bool {
-	for _, c := range s.screenings {
-		if !c.examined && c != s.convergence {
+	for _, c := range s.aboutOperations() {
+		if c != nil && !c.examined {
 			return false
 		}
 	}

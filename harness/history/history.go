@@ -75,8 +75,21 @@ const (
 	FWrite = "write"
 	// FCAS is a compare-and-set: Value is a List of two, expected and new.
 	FCAS = "cas"
-	// FAdd adds the Int in Value to the set Key.
+	// FDelete deletes the register Key: a read then finds nothing until it is written again. It has no Value.
+	FDelete = "delete"
+	// FAdd adds the Int in Value to the set Key (whose reads return a List), or
+	// to the counter Key (whose reads return an Int).
 	FAdd = "add"
+	// FAppend appends the text in Value (a JSON string) to the text Key, whose reads return all of it.
+	FAppend = "append"
+	// FEnqueue and FDequeue put the Int in Value into the queue Key, and take
+	// one out: the ok completion of FDequeue has it, or Nil if the queue was empty.
+	FEnqueue = "enqueue"
+	FDequeue = "dequeue"
+	// FTransaction reads and writes several registers at one instant: Value is
+	// a JSON list of [f, key, value], where f is "r" or "w" and the value of a
+	// read is null in the invocation.
+	FTransaction = "txn"
 	// FDump is a replica's whole state, read after the target became quiet and
 	// before the final reads; Node names the replica, the ok event's Value is a JSON Dump.
 	FDump = "dump"
