@@ -1,7 +1,6 @@
 package harness
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -209,6 +208,10 @@ func shareSettings(given map[string]string, w workloads.Workload) (forTarget, fo
 	return forTarget, forWorkload
 }
 
+// AllClaims stands for every claim that the workload can decide, whether the
+// target makes it or not.
+const AllClaims = "all"
+
 // chooseClaims returns the claims to be checked: those asked for, or those of
 // the target's configuration, as far as the workload can decide them.
 func chooseClaims(asked []string, s target.System, w workloads.Workload) ([]string, error) {
@@ -225,12 +228,12 @@ func chooseClaims(asked []string, s target.System, w workloads.Workload) ([]stri
 		}
 		return claims, nil
 	}
+	if len(asked) == 1 && asked[0] == AllClaims {
+		return decidable, nil
+	}
 	claims, err := checker.ParseClaims(asked)
 	if err != nil {
 		return nil, err
-	}
-	if len(claims) == 0 {
-		return nil, errors.New("no claim to check: --claims names none")
 	}
 	for _, c := range claims {
 		if !slices.Contains(decidable, c) {
