@@ -77,6 +77,7 @@ func drawRegister(operations []history.Operation, key keyOperations) (porcupine.
 	for i := range r.operations {
 		o := &operations[r.operations[i].position]
 		switch x := &r.operations[i]; {
+		case x.value == initial:
 		case x.kind == write:
 			names[x.value] = showValue(o.Input)
 		case x.kind == read:
