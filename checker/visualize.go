@@ -82,7 +82,9 @@ func drawRegister(operations []history.Operation, key keyOperations) (porcupine.
 			names[x.value] = showValue(o.Input)
 		case x.kind == read:
 			names[x.value] = showValue(o.Output)
-		case x.mutates():
+		case x.outcome == found && o.Type == history.Fail:
+			names[x.value] = showValue(o.Output)
+		case x.mutates(), x.outcome == found:
 			_, value, _ := casArguments(o.Input)
 			names[x.value] = showValue(value)
 		}
