@@ -8,11 +8,11 @@ import (
 	"github.com/refute-lab/refute/harness/history"
 )
 
-// broken makes a legal history and changes one to three things in it, after
+// broken makes a legal history and changes one to four things in it, after
 // which it may be illegal.
 func (g *generator) broken() []history.Operation {
 	operations := g.legal()
-	for range 1 + g.r.IntN(3) {
+	for range 1 + g.r.IntN(4) {
 		g.change(&operations[g.r.IntN(len(operations))], operations)
 	}
 	sortByStart(operations)
