@@ -45,7 +45,7 @@ func (n narrator) at(p int32) *history.Operation { return &n.t.operations[p] }
 func (n narrator) story() string {
 	f := n.f
 	switch f.class {
-	case classStale, classOwnWrite, classMissing:
+	case classStale, classStaleSwap, classOwnWrite, classMissing:
 		return n.overtaken()
 	case classInversion:
 		return n.inversion()
@@ -130,13 +130,21 @@ func (n narrator) returned() string {
 // that should have been read.
 func (n narrator) whyOlder() string {
 	f := n.f
-	if n.at(f.second).F != history.FRead || f.newer == none || n.at(f.second).Output.Kind() == history.List {
+	if f.newer == none || f.older == none {
 		return ""
 	}
-	value := showValue(n.at(f.second).Output)
+	late := n.at(f.second)
+	seen := late.Output
+	if late.F == history.FCAS && late.Type == history.Ok {
+		seen, _, _ = casArguments(late.Input)
+	}
+	if seen.Kind() == history.List || seen.Kind() == history.Absent {
+		return ""
+	}
+	value := showValue(seen)
 	begin := clock(n.at(f.newer).Start)
 	switch {
-	case n.at(f.second).Output.Kind() == history.Nil:
+	case seen.Kind() == history.Nil:
 		return ""
 	case f.shown != none:
 		return fmt.Sprintf(" %s was the older value: process %d had read it by %s, before the newer one's write was invoked at %s.",

@@ -19,6 +19,7 @@ const (
 	classPhantom     = "phantom-read"          // a value that nobody wrote
 	classFailed      = "failed-write-read"     // a value whose write certainly failed
 	classFuture      = "read-before-write"     // a value read before its write began
+	classStaleSwap   = "stale-cas"             // a compare-and-set found a value that was certainly overwritten before it began
 	classFork        = "cas-fork"              // two compare-and-sets took effect on one value
 	classCycle       = "cas-cycle"             // compare-and-sets made values from one another in a circle
 	classPinned      = "cas-mismatch"          // a compare-and-set did not find a value that was certainly there

@@ -56,8 +56,20 @@ func (x *writeIndex) after(time int64) int32 {
 	return x.best[low]
 }
 
+// replaces says whether the operation certainly took away the value, which can
+// have been there once only: it is a compare-and-set from it, so that the value is
+// older whenever it was written.
+func (r *register) replaces(o *registerOperation, value int32) bool {
+	if o.kind != compareAndSet || o.outcome != certain || o.expected != value {
+		return false
+	}
+	at, _ := r.knownBy(value)
+	return at != history.Infinity
+}
+
 // staleReads calls yield for each read r of a value u for which there is an
-// acknowledged write w with u provably older than w and w ended before r began.
+// acknowledged write w with u provably older than w, or replaced by it, and w
+// ended before r began.
 func (r *register) staleReads(x *writeIndex, yield func(newer, read int32)) {
 	x.load(r)
 	x.newer = resize(x.newer, len(r.values))
@@ -65,6 +77,18 @@ func (r *register) staleReads(x *writeIndex, yield func(newer, read int32)) {
 		x.newer[v] = none
 		if at, _ := r.knownBy(int32(v)); at != history.Infinity && r.values[v].observers > 0 {
 			x.newer[v] = x.after(at)
+		}
+	}
+	for i := range r.operations {
+		if r.conditional == 0 {
+			break
+		}
+		o := &r.operations[i]
+		if o.kind != compareAndSet || !r.replaces(o, o.expected) {
+			continue
+		}
+		if w := x.newer[o.expected]; w == none || o.end < r.operations[w].end {
+			x.newer[o.expected] = int32(i)
 		}
 	}
 	for i := range r.operations {
@@ -95,9 +119,18 @@ func (r *register) provenance(value int32) (written, shown int32) {
 // staleFinding puts a stale read together.
 func (r *register) staleFinding(class string, newer, late int32) finding {
 	f := newFinding(class, r.key)
-	f.older, f.shown = r.provenance(r.operations[late].value)
+	seen := r.operations[late].observes()
 	f.newer, f.second = r.operations[newer].position, r.operations[late].position
-	f.gather()
+	if at, _ := r.knownBy(seen); at < r.operations[newer].start {
+		f.older, f.shown = r.provenance(seen)
+		f.gather()
+	} else { // older because it was replaced
+		written := none
+		if w := r.values[seen].writer; w != none {
+			written = r.operations[w].position
+		}
+		f.gather(written)
+	}
 	return f
 }
 
@@ -176,7 +209,7 @@ func (s *sessionReads) ownWrites(t *timeline, r *register, yield func(own, read 
 			continue
 		}
 		w := &r.operations[st.written]
-		if at, _ := r.knownBy(o.value); at < w.start && w.end < o.start {
+		if at, _ := r.knownBy(o.value); (at < w.start || r.replaces(w, o.value)) && w.end < o.start {
 			yield(st.written, int32(i))
 		}
 	}
@@ -267,6 +300,9 @@ func (r *register) recognize() finding {
 	if f.class != "" {
 		return f
 	}
+	if f := r.staleSwap(); f.class != "" {
+		return f
+	}
 	for i := range r.operations {
 		first := &r.operations[i]
 		if first.kind != read || first.value == initial || !r.readOnce(first.value) {
@@ -284,6 +320,26 @@ func (r *register) recognize() finding {
 		}
 	}
 	return r.recognizeReturn()
+}
+
+// staleSwap looks for a compare-and-set that found a value which was certainly
+// overwritten before it began.
+func (r *register) staleSwap() finding {
+	for i := range r.operations {
+		o := &r.operations[i]
+		seen := o.observes()
+		if o.kind != compareAndSet || seen == none {
+			continue
+		}
+		at, _ := r.knownBy(seen)
+		for k := range r.operations {
+			w := &r.operations[k]
+			if w.mutates() && w.outcome == certain && w.end < o.start && (at < w.start || r.replaces(w, seen)) {
+				return r.staleFinding(classStaleSwap, int32(k), int32(i))
+			}
+		}
+	}
+	return finding{}
 }
 
 // recognizeReturn looks for u1, u2, u1 in successive reads.
