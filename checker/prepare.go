@@ -1,6 +1,10 @@
 package checker
 
-import "github.com/refute-lab/refute/harness/history"
+import (
+	"slices"
+
+	"github.com/refute-lab/refute/harness/history"
+)
 
 // prepared is a register's history made small and strict without changing
 // whether it is linearizable.
@@ -37,7 +41,7 @@ func (d *decider) prepare(r *register) prepared { return d.prepareAll(r, r.misma
 // prepareAll is prepare, where keep says that no mutation may be dropped. If it
 // is false the mismatches are, since what is left is legal if the whole is.
 func (d *decider) prepareAll(r *register, keep bool) prepared {
-	d.operations = d.operations[:0]
+	d.operations = slices.Grow(d.operations[:0], len(r.operations))
 	p := prepared{values: len(r.values)}
 	wanted, end := d.happened(r)
 	for i := range r.operations {

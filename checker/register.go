@@ -2,6 +2,7 @@ package checker
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/refute-lab/refute/harness/history"
 )
@@ -110,7 +111,7 @@ type register struct {
 // storage from one use to the next. It fails on operations whose arguments
 // make no sense for a register.
 func (r *register) load(operations []history.Operation, key string, positions []int32) error {
-	r.begin(key)
+	r.begin(key, len(positions))
 	for _, p := range positions {
 		e := essenceOf(&operations[p])
 		if err := r.take(&e, operations, p); err != nil {
@@ -122,7 +123,7 @@ func (r *register) load(operations []history.Operation, key string, positions []
 
 // loadEssences is load where the operations' essences are at hand, at their positions.
 func (r *register) loadEssences(essences []essence, operations []history.Operation, key string, positions []int32) error {
-	r.begin(key)
+	r.begin(key, len(positions))
 	for _, p := range positions {
 		if err := r.take(&essences[p], operations, p); err != nil {
 			return err
@@ -131,10 +132,10 @@ func (r *register) loadEssences(essences []essence, operations []history.Operati
 	return nil
 }
 
-// begin empties the register.
-func (r *register) begin(key string) {
+// begin empties the register and makes room for that many operations.
+func (r *register) begin(key string, operations int) {
 	r.key = key
-	r.operations = r.operations[:0]
+	r.operations = slices.Grow(r.operations[:0], operations)
 	r.values = append(r.values[:0], unseen)
 	r.mismatches, r.reads, r.writes = 0, 0, 0
 	r.repeated, r.conditional, r.observing = 0, 0, 0
