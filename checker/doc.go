@@ -21,25 +21,47 @@
 // operation takes effect between its invocation and its completion. It is
 // local: a history has it iff each object's does, so keys are decided one by
 // one. Deciding it is NP-hard in general, but where every written value is
-// different (which the workloads take care of) it takes O(n log n): Gibbons and
-// Korach (Testing Shared Memories, SIAM Journal on Computing 1997) compare the
-// zones of time that the operations on each value pin down. The way of a key:
+// different (which the workloads take care of) it takes O(n log n). The way of
+// a key:
 //
 //  1. Reads that no order explains: of a value that nobody wrote, whose write
 //     certainly failed, or whose write was invoked only after the read.
-//  2. The zones. A conflict refutes.
-//  3. No conflict: an order is built from the zones and replayed step by step
-//     against the definition. If that succeeds, it is a proof by itself.
-//  4. Porcupine decides keys without such a proof (repeated values,
-//     compare-and-set with mismatches or tangled chains) and gives a second
-//     opinion on every key of moderate size in a history of moderate length. It gets a prepared history (see
-//     prepare) and a model that counts observers (see countingModel), a share
-//     of the time, and a bound on memory.
+//  2. Gibbons and Korach (Testing Shared Memories, SIAM Journal on Computing
+//  1997. compare the zones of time that the operations on each value pin
+//     down: two that exclude each other refute, and if there are none, there is
+//     an order. Values that compare-and-sets made from one another are one block
+//     with one zone; two compare-and-sets that took effect on one value, or a
+//     circle of them, refute (see blocks).
+//  3. A delete writes not-found, which is there several times then. A sweep over
+//     time finds a place for each delete and each read of not-found, or that
+//     there is none (see sweep).
+//  4. A compare-and-set that failed and says what it found is an observation of
+//     that value; one that does not observed "not the expected value". Where that
+//     was certainly there, it refutes; else some orders are tried.
+//  5. No conflict: the order that follows from the zones or the sweep is replayed
+//     step by step against the definition. If that succeeds, it is a proof by itself.
+//  6. What is left takes a search (Wing and Gong 1993, Lowe 2017): values that were
+//     written several times, conditional deletes of unknown outcome, mismatches
+//     that no order tried explains. It gets a prepared history (see prepare), a share of
+//     the time, and a bound on memory; what it cannot decide in them is Unknown, with
+//     what made it hard.
+//  7. Porcupine gives a second opinion on every key of moderate size in a
+//     history of moderate length, by a model that counts observers (see
+//     countingModel) where that can be. It shares no step with the others.
 //
-// Witnesses are made from the two values in conflict and then by taking out
-// operations as long as the rest is still illegal, by the same steps. Taking
-// out is subject to a rule that keeps each such set a refutation by itself: see
-// shrinker. Porcupine confirms the witness that is shown.
+// A definition of the history's that matters here: an operation that failed
+// tells nothing, but for a compare-and-set with the error "mismatch".
+//
+// Witnesses are made from what is in conflict, or, where a search found the
+// history illegal, from what came last, and then by taking out operations as long
+// as the rest is still illegal, by the same steps. Taking out is subject to a
+// rule that keeps each such set a refutation by itself: see shrinker. Porcupine
+// confirms the witness that is shown. A finding's class is that of its witness;
+// beside those of reads there are stale-cas, cas-fork, cas-cycle, cas-mismatch and
+// not-found-unexplained.
+//
+// The argument of 2 to 4 is held against the search and Porcupine by the command
+// checker/differential, on as many small random histories as one has time for.
 //
 // # Claims about reads, and lost writes
 //
@@ -49,7 +71,10 @@
 // 2016), made decidable from what clients saw by one relation. A value is known
 // from the end of its acknowledged write or of the first read that returns it,
 // whichever is earlier. It is provably older than a write w iff it is the
-// initial value or was known before w was invoked.
+// initial value or was known before w was invoked. Not-found is the initial value
+// only as long as nothing (perhaps) deletes: after that, a read of it is older
+// than w iff all deletes that began before the read ended had ended when w was
+// invoked. A value is older than the compare-and-set that replaced it, too.
 //
 //   - no-stale-reads: no read returns a value provably older than an
 //     acknowledged write that ended before the read began.
@@ -87,12 +112,12 @@
 // claim, and by which class of violation, in some tens of nanoseconds an
 // operation. It is made of the same definitions; it is fast by what it leaves out:
 //
-//   - No order is built for a register of reads and writes of different values
-//     without a conflict: by Gibbons and Korach's theorem there is one. The
-//     tests hold the theorem's implementation against replay and Porcupine.
+//   - No order is replayed for a register of different values without a
+//     conflict: by Gibbons and Korach's theorem, and what blocks and the sweep
+//     make of it, there is one. The tests hold that against replay, search and Porcupine.
 //   - A register found linearizable is not examined for the claims that
 //     linearizability implies.
-//   - Where Porcupine would be needed the claim is in doubt, and Check decides.
+//   - Where a search would be needed the claim is in doubt, and Check decides.
 //   - It makes no witness and no explanation. Only the class of a conflict of
 //     zones is that of its smallest witness, which then has to be made; that
 //     costs some microseconds a key.

@@ -45,7 +45,7 @@ func (n narrator) at(p int32) *history.Operation { return &n.t.operations[p] }
 func (n narrator) story() string {
 	f := n.f
 	switch f.class {
-	case classStale, classOwnWrite, classMissing:
+	case classStale, classStaleSwap, classOwnWrite, classMissing:
 		return n.overtaken()
 	case classInversion:
 		return n.inversion()
@@ -65,6 +65,27 @@ func (n narrator) story() string {
 		return fmt.Sprintf("%s, yet that value's write was only invoked at %s, by process %d.", n.got(f.second),
 			clock(n.at(f.older).Start), n.at(f.older).Process)
 	}
+	return n.pattern() + strings.Join(n.calls(), "; ") + "."
+}
+
+// pattern says what is wrong with operations that have a list of their own for a story.
+func (n narrator) pattern() string {
+	switch n.f.class {
+	case classFork:
+		return "Two compare-and-sets found the same value, which was written only once, and both replaced it: "
+	case classCycle:
+		return "These compare-and-sets made their values from one another in a circle, so that none can have been the first: "
+	case classPinned:
+		return "A compare-and-set did not find the value that it expected, although that value was certainly there for all of its time: "
+	case classDeleted:
+		return "The register was found to hold nothing although it certainly held a value then, and no delete explains it: "
+	}
+	return "No order of these operations explains what they returned: "
+}
+
+// calls are the operations of the finding, the first twelve of them.
+func (n narrator) calls() []string {
+	f := n.f
 	lines := make([]string, 0, len(f.positions))
 	for _, p := range f.positions[:min(len(f.positions), 12)] {
 		lines = append(lines, n.call(p))
@@ -72,7 +93,7 @@ func (n narrator) story() string {
 	if more := len(f.positions) - len(lines); more > 0 {
 		lines = append(lines, plural(more, "further operation"))
 	}
-	return "No order of these operations explains what they returned: " + strings.Join(lines, "; ") + "."
+	return lines
 }
 
 // overtaken: a write was acknowledged, and a later read does not show it.
@@ -109,13 +130,21 @@ func (n narrator) returned() string {
 // that should have been read.
 func (n narrator) whyOlder() string {
 	f := n.f
-	if n.at(f.second).F != history.FRead || f.newer == none || n.at(f.second).Output.Kind() == history.List {
+	if f.newer == none || f.older == none {
 		return ""
 	}
-	value := showValue(n.at(f.second).Output)
+	late := n.at(f.second)
+	seen := late.Output
+	if late.F == history.FCAS && late.Type == history.Ok {
+		seen, _, _ = casArguments(late.Input)
+	}
+	if seen.Kind() == history.List || seen.Kind() == history.Absent {
+		return ""
+	}
+	value := showValue(seen)
 	begin := clock(n.at(f.newer).Start)
 	switch {
-	case n.at(f.second).Output.Kind() == history.Nil:
+	case seen.Kind() == history.Nil:
 		return ""
 	case f.shown != none:
 		return fmt.Sprintf(" %s was the older value: process %d had read it by %s, before the newer one's write was invoked at %s.",
@@ -134,6 +163,8 @@ func (n narrator) wrote(p int32) string {
 	switch o.F {
 	case history.FAdd:
 		verb = fmt.Sprintf("added %s to %s", showValue(o.Input), keyName(o.Key))
+	case history.FDelete:
+		verb = "deleted " + keyName(o.Key)
 	case history.FCAS:
 		expected, value, _ := casArguments(o.Input)
 		verb = fmt.Sprintf("changed %s from %s to %s", keyName(o.Key), showValue(expected), showValue(value))
@@ -162,6 +193,10 @@ func (n narrator) got(p int32) string {
 func (n narrator) result(p int32) string {
 	o := n.at(p)
 	switch {
+	case o.F == history.FCAS && o.Type == history.Fail:
+		return fmt.Sprintf("tried %s on %s%s at %s and was told that it holds %s", describeShort(o), keyName(o.Key), n.through(p), clock(o.Start), orNothing(o.Output))
+	case o.F == history.FCAS && o.Type != history.Ok:
+		return fmt.Sprintf("tried %s on %s%s at %s, which took effect, as was seen later", describeShort(o), keyName(o.Key), n.through(p), clock(o.Start))
 	case o.F == history.FCAS:
 		return fmt.Sprintf("carried out %s on %s%s at %s", describeShort(o), keyName(o.Key), n.through(p), clock(o.Start))
 	case o.Output.Kind() == history.List && n.isElement():
@@ -173,6 +208,14 @@ func (n narrator) result(p int32) string {
 		return fmt.Sprintf("read %s%s at %s and found nothing", keyName(o.Key), n.through(p), clock(o.Start))
 	}
 	return fmt.Sprintf("read %s%s at %s and got %s", keyName(o.Key), n.through(p), clock(o.Start), showValue(o.Output))
+}
+
+// orNothing is a value that was found.
+func orNothing(v history.Value) string {
+	if v.Kind() == history.Nil {
+		return "nothing"
+	}
+	return showValue(v)
 }
 
 // isElement says whether the finding is about an element of a set.

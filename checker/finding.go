@@ -13,19 +13,24 @@ const maximumWitnesses = 5
 
 // The classes of violations.
 const (
-	classStale       = "stale-read"         // a value that was certainly overwritten before the read began
-	classInversion   = "new-old-inversion"  // a newer value was read, then an older one
-	classReturned    = "value-returned"     // a value was read, then another, then the first again
-	classPhantom     = "phantom-read"       // a value that nobody wrote
-	classFailed      = "failed-write-read"  // a value whose write certainly failed
-	classFuture      = "read-before-write"  // a value read before its write began
-	classOther       = "not-linearizable"   // none of these patterns, yet no legal order exists
-	classOwnWrite    = "own-write-missing"  // a process did not read its own write
-	classSequential  = "lost-sequential"    // all final reads return certainly older values
-	classVanished    = "vanished"           // all final reads find nothing
-	classLostElement = "lost-element"       // an acknowledged element is gone from its set
-	classMissing     = "element-missing"    // a read of a set lacks an element that it must have
-	classDivergent   = "divergent-replicas" // replicas disagree after the target became quiet
+	classStale       = "stale-read"            // a value that was certainly overwritten before the read began
+	classInversion   = "new-old-inversion"     // a newer value was read, then an older one
+	classReturned    = "value-returned"        // a value was read, then another, then the first again
+	classPhantom     = "phantom-read"          // a value that nobody wrote
+	classFailed      = "failed-write-read"     // a value whose write certainly failed
+	classFuture      = "read-before-write"     // a value read before its write began
+	classStaleSwap   = "stale-cas"             // a compare-and-set found a value that was certainly overwritten before it began
+	classFork        = "cas-fork"              // two compare-and-sets took effect on one value
+	classCycle       = "cas-cycle"             // compare-and-sets made values from one another in a circle
+	classPinned      = "cas-mismatch"          // a compare-and-set did not find a value that was certainly there
+	classDeleted     = "not-found-unexplained" // nothing was found where no delete can explain it
+	classOther       = "not-linearizable"      // none of these patterns, yet no legal order exists
+	classOwnWrite    = "own-write-missing"     // a process did not read its own write
+	classSequential  = "lost-sequential"       // all final reads return certainly older values
+	classVanished    = "vanished"              // all final reads find nothing
+	classLostElement = "lost-element"          // an acknowledged element is gone from its set
+	classMissing     = "element-missing"       // a read of a set lacks an element that it must have
+	classDivergent   = "divergent-replicas"    // replicas disagree after the target became quiet
 )
 
 // finding is a violation before it is put into words. The fields that name

@@ -12,7 +12,7 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// limiter runs Porcupine within bounds of time and memory. Porcupine honours
+// limiter runs searches within bounds of time and memory. Porcupine honours
 // a timeout but neither a context nor a bound of memory; so every step of its
 // models passes through here, and a search that is to stop is told that no
 // step is possible any more. It then unwinds at once, and its answer is
@@ -28,7 +28,7 @@ type limiter struct {
 	searches map[*search]struct{}
 }
 
-// search is one call of Porcupine.
+// search is one search, Porcupine's or our own.
 type search struct {
 	steps atomic.Int64
 	stop  atomic.Bool
@@ -152,6 +152,58 @@ func (l *limiter) run(model porcupine.Model, operations []porcupine.Operation, t
 		return answer{result, fmt.Sprintf("the search took longer than its share of %s", timeout.Round(time.Millisecond)), true}
 	}
 	return answer{result: result}
+}
+
+// search lets the searcher decide a prepared register within the timeout (0:
+// none but the context's end).
+func (l *limiter) search(x *searcher, p prepared, timeout time.Duration) answer {
+	s := &search{}
+	l.mu.Lock()
+	l.searches[s] = struct{}{}
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		delete(l.searches, s)
+		l.mu.Unlock()
+	}()
+	if l.over.Load() {
+		return answer{porcupine.Unknown, "the time for checking was over", true}
+	}
+	var deadline time.Time
+	if timeout > 0 {
+		deadline = time.Now().Add(timeout)
+	}
+	late := false
+	stop := func(steps int64) bool {
+		s.steps.Store(steps)
+		late = timeout > 0 && !time.Now().Before(deadline)
+		return late || s.stop.Load()
+	}
+	grow := func(bytes uint64) bool {
+		if l.memory == 0 || heap()+bytes <= l.memory {
+			return true
+		}
+		runtime.GC()
+		if heap()+bytes <= l.memory {
+			return true
+		}
+		s.heavy.Store(true)
+		return false
+	}
+	result := x.decide(p, stop, grow)
+	tried := fmt.Sprintf("after %s tried", plural(int(x.steps), "step"))
+	switch {
+	case result == searchLegal:
+		return answer{result: porcupine.Ok}
+	case result == searchIllegal:
+		return answer{result: porcupine.Illegal}
+	case s.heavy.Load():
+		x.seen = hashSet{} // the memory is for the others now
+		return answer{porcupine.Unknown, fmt.Sprintf("the search reached the memory bound of %d MB %s", l.memory>>20, tried), false}
+	case late:
+		return answer{porcupine.Unknown, fmt.Sprintf("the search took longer than its share of %s, %s", timeout.Round(time.Millisecond), tried), true}
+	}
+	return answer{porcupine.Unknown, "the time for checking was over " + tried, true}
 }
 
 // prepared lets Porcupine decide a prepared register, as run does.

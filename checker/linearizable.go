@@ -39,7 +39,8 @@ const (
 type judgement struct {
 	decided   bool
 	checked   bool // there was something to check
-	porcupine bool // Porcupine had the last word
+	searched  bool // it took a search for an order
+	porcupine bool // Porcupine agreed, or confirmed the witness
 	why       string
 	// conflicts are the contradictions found; a key without any was legal, if decided.
 	conflicts int
@@ -127,6 +128,7 @@ type judge struct {
 	limiter  *limiter
 	register register
 	decider  decider
+	searcher searcher
 }
 
 // safely is key, but a defect of the checker costs the verdict on one key only.
@@ -152,40 +154,45 @@ func (j *judge) key(ctx context.Context, key *keyOperations, share time.Duration
 	if len(d.conflicts) > 0 {
 		return j.refuted(d.conflicts, share)
 	}
-	p, proved := d.prepared, d.proved
-	if proved && (len(p.operations) > secondOpinion || len(j.timeline.operations) > secondOpinionTotal || ctx.Err() != nil) {
-		return judgement{decided: true, checked: true}
+	out := judgement{decided: true, checked: true}
+	if !d.proved {
+		a := j.limiter.search(&j.searcher, d.prepared, share)
+		switch a.result {
+		case porcupine.Illegal:
+			return j.refuted(nil, share)
+		case porcupine.Unknown:
+			return judgement{checked: true, searched: true, why: a.why + difficultyOf(r.operations).String(), timedOut: a.timedOut}
+		}
+		out.searched = true
 	}
-	limit := share
-	if proved && (share == 0 || share > secondOpinionTime) {
-		limit = secondOpinionTime
+	if len(d.prepared.operations) > secondOpinion || len(j.timeline.operations) > secondOpinionTotal || ctx.Err() != nil {
+		return out
 	}
-	a := j.limiter.prepared(p, limit)
-	switch {
-	case a.result == porcupine.Ok:
-		return judgement{decided: true, checked: true, porcupine: true}
-	case proved && a.result == porcupine.Illegal:
-		return judgement{checked: true, why: "Porcupine and the replayed order contradict each other, which is a defect of this program: please report it with the history"}
-	case proved:
-		return judgement{decided: true, checked: true}
-	case a.result == porcupine.Unknown:
-		return judgement{checked: true, why: a.why, timedOut: a.timedOut}
+	limit := secondOpinionTime
+	if share > 0 {
+		limit = min(limit, share)
 	}
-	return j.refuted(nil, share)
+	switch a := j.limiter.prepared(d.prepared, limit); a.result {
+	case porcupine.Illegal:
+		return judgement{checked: true, why: "Porcupine and this program's own method contradict each other, which is a defect of one of them: please report it with the history"}
+	case porcupine.Ok:
+		out.porcupine = true
+	}
+	return out
 }
 
 // refuted makes the smallest witness it can of the contradictions, or, without
-// any (Porcupine alone found the history illegal), of the whole key.
+// any (a search found the history illegal), of the whole key.
 func (j *judge) refuted(found []conflict, share time.Duration) judgement {
 	r := &j.register
-	out := judgement{decided: true, checked: true, porcupine: true, conflicts: max(len(found), 1), classes: map[string]int{}}
+	out := judgement{decided: true, checked: true, searched: len(found) == 0, conflicts: max(len(found), 1), classes: map[string]int{}}
 	if share == 0 {
 		share = shrinkMost
 	}
 	s := newShrinker(j.timeline.operations, r, int64(j.limiter.memory), min(max(share, shrinkLeast), shrinkMost))
 	defer s.close()
 	f := s.finding(s.smallest(found))
-	out.finding = &f
+	out.finding, out.porcupine = &f, f.confirmed
 	for _, c := range found {
 		if c.impossible() {
 			out.classes[c.class]++
@@ -204,7 +211,7 @@ func (r *register) observations() int { return r.reads + r.mismatches + r.observ
 func (r *register) impossible(found []conflict) []conflict {
 	for v := 1; v < len(r.values); v++ {
 		if class := r.impossibleValue(int32(v)); class != "" {
-			found = append(found, conflict{class, int32(v), int32(v), r.operations[r.values[v].first].start})
+			found = append(found, conflict{class: class, a: int32(v), b: int32(v), at: r.operations[r.values[v].first].start})
 		}
 	}
 	return found
@@ -259,7 +266,8 @@ func (r *register) impossibleRead(value int32, class string) finding {
 func summarizeLinearizable(t *timeline, judgements []judgement, registers int, o Options) Result {
 	all := newTally()
 	var undecided []string
-	checked, operations, byPorcupine, bad := 0, 0, 0, 0
+	checked, operations, bad := 0, 0, 0
+	searched, confirmed := false, false
 	for k := range judgements {
 		j := &judgements[k]
 		if !j.checked {
@@ -278,13 +286,14 @@ func summarizeLinearizable(t *timeline, judgements []judgement, registers int, o
 			}
 			all.best[t.keys[k].name] = *j.finding
 		}
-		if j.porcupine {
-			byPorcupine++
-		}
+		searched, confirmed = searched || j.searched, confirmed || j.porcupine
 	}
-	result := Result{Claim: Linearizable, Checker: "gibbons-korach, porcupine"}
-	if checked > 0 && byPorcupine == checked-len(undecided) {
-		result.Checker = "porcupine"
+	result := Result{Claim: Linearizable, Checker: "gibbons-korach"}
+	if searched {
+		result.Checker += ", wing-gong-lowe"
+	}
+	if confirmed {
+		result.Checker += ", porcupine"
 	}
 	switch {
 	case all.found > 0:
@@ -297,12 +306,12 @@ func summarizeLinearizable(t *timeline, judgements []judgement, registers int, o
 		result.Vacuous = true
 		result.Explanation = "There was nothing to check: no register has an operation that observed its value."
 		if registers == 0 {
-			result.Explanation = "There was nothing to check: the history has no operations on registers (read, write, cas)."
+			result.Explanation = "There was nothing to check: the history has no operations on registers (read, write, cas, delete)."
 		}
 	case len(undecided) > 0:
 		result.Verdict = Unknown
 		result.Explanation = fmt.Sprintf("%d of %s could not be decided, the others are linearizable: %s. "+
-			"A longer time or more memory for the check, fewer operations a key, fewer clients a key or unique written values would help.",
+			"A longer time or more memory for the check, fewer operations a key, fewer clients a key, values that are written only once, or a store that says what a failed cas found would help.",
 			len(undecided), plural(checked, "key"), strings.Join(undecided[:min(len(undecided), 3)], "; "))
 	default:
 		result.Verdict = Holds

@@ -148,11 +148,14 @@ type finalReads struct {
 	// count is how many final reads there are, begin when the first began.
 	count int
 	begin int64
+	// erasures are the deletes.
+	erasures erasures
 }
 
 // load keeps its storage from one use to the next.
 func (f *finalReads) load(t *timeline, r *register) {
 	f.order, f.by, f.count, f.begin = f.order[:0], f.by[:0], 0, history.Infinity
+	f.erasures.load(r)
 	f.returned = resize(f.returned, len(r.values))
 	for v := range f.returned {
 		f.returned[v] = none
@@ -215,6 +218,9 @@ func (f *finalReads) lostAs(r *register, i int32, counts *lostCounts) string {
 	vanished := true
 	for _, u := range f.order {
 		at, _ := r.knownBy(u)
+		if u == initial {
+			at = f.erasures.all()
+		}
 		if at >= r.operations[i].start {
 			if r.concurrent(i, u) {
 				counts.discarded++

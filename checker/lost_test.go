@@ -14,7 +14,10 @@ import (
 func finalsRun(writes []history.Operation, finals ...int64) []history.Operation {
 	var all []simulated
 	for i, w := range writes {
-		w.F, w.Key, w.Process = history.FWrite, "a", history.Process(i)
+		w.Key, w.Process = "a", history.Process(i)
+		if w.F == "" {
+			w.F = history.FWrite
+		}
 		all = append(all, simulated{Operation: w})
 	}
 	phase := func(name string, start, end int64) {

@@ -24,13 +24,11 @@ func plainModel() porcupine.Model {
 		Init: func() any { return initial },
 		StepContext: func(_ context.Context, state, in, _ any) (bool, any) {
 			s, o := state.(int32), in.(*input)
-			switch o.kind {
-			case read:
-				return s == o.value, state
-			case write:
-				return true, o.value
-			}
 			switch {
+			case o.kind == read, o.outcome == found:
+				return s == o.value, state
+			case o.kind == write:
+				return true, o.value
 			case o.outcome == mismatch:
 				return s != o.expected, state
 			case s == o.expected:
@@ -58,13 +56,13 @@ func countingModel(owedInitially int32) porcupine.Model {
 		Init: func() any { return counted{initial, owedInitially} },
 		StepContext: func(_ context.Context, state, in, _ any) (bool, any) {
 			s, o := state.(counted), in.(*input)
-			switch o.kind {
-			case read:
+			switch {
+			case !o.mutates():
 				if s.value != o.value {
 					return false, state
 				}
 				return true, counted{s.value, s.owed - 1}
-			case write:
+			case o.kind == write:
 				return s.owed == 0, counted{o.value, o.owed}
 			}
 			return s.value == o.expected && s.owed == 1, counted{o.value, o.owed}

@@ -2,6 +2,7 @@ package checker
 
 import (
 	"math"
+	"slices"
 
 	"github.com/refute-lab/refute/harness/history"
 )
@@ -22,7 +23,8 @@ type writeIndex struct {
 	// best[i] is the operation that ended first of those from i on.
 	best []int32
 	// newer is, for each value, the write that shows first that it is overwritten, or none.
-	newer []int32
+	newer    []int32
+	erasures erasures
 }
 
 func (x *writeIndex) load(r *register) {
@@ -56,10 +58,72 @@ func (x *writeIndex) after(time int64) int32 {
 	return x.best[low]
 }
 
+// erasures are the mutations that (perhaps) wrote not-found, for reads of it.
+type erasures struct {
+	starts []int64
+	// ended[i] is when the last of those up to i had ended: Infinity where one may not have taken effect.
+	ended []int64
+}
+
+// load keeps its storage from one use to the next.
+func (e *erasures) load(r *register) {
+	e.starts, e.ended = e.starts[:0], e.ended[:0]
+	if r.values[initial].writers == 0 {
+		return
+	}
+	last := never
+	for i := range r.operations {
+		if o := &r.operations[i]; o.mutates() && o.value == initial {
+			last = max(last, o.end)
+			e.starts, e.ended = append(e.starts, o.start), append(e.ended, last)
+		}
+	}
+}
+
+// all is when the last of them had ended: never if there are none.
+func (e *erasures) all() int64 {
+	if len(e.ended) == 0 {
+		return never
+	}
+	return e.ended[len(e.ended)-1]
+}
+
+// knownFor is knownBy for what the operation found. Where that is not-found and
+// there are deletes, it is the time by which all had ended that began before
+// the operation ended: any mutation that began later, and ended before the operation began, is newer.
+func (r *register) knownFor(e *erasures, o *registerOperation) int64 {
+	seen := o.observes()
+	if seen != initial || r.values[initial].writers == 0 {
+		at, _ := r.knownBy(seen)
+		return at
+	}
+	i, found := slices.BinarySearch(e.starts, o.end)
+	for found && i < len(e.starts) && e.starts[i] == o.end {
+		i++
+	}
+	if i == 0 {
+		return never
+	}
+	return e.ended[i-1]
+}
+
+// replaces says whether the operation certainly took away the value, which can
+// have been there once only: it is a compare-and-set from it, so that the value is
+// older whenever it was written.
+func (r *register) replaces(o *registerOperation, value int32) bool {
+	if o.kind != compareAndSet || o.outcome != certain || o.expected != value {
+		return false
+	}
+	at, _ := r.knownBy(value)
+	return at != history.Infinity // nor is it not-found with deletes then
+}
+
 // staleReads calls yield for each read r of a value u for which there is an
-// acknowledged write w with u provably older than w and w ended before r began.
+// acknowledged write w with u provably older than w, or replaced by it, and w
+// ended before r began.
 func (r *register) staleReads(x *writeIndex, yield func(newer, read int32)) {
 	x.load(r)
+	x.erasures.load(r)
 	x.newer = resize(x.newer, len(r.values))
 	for v := range r.values {
 		x.newer[v] = none
@@ -68,11 +132,27 @@ func (r *register) staleReads(x *writeIndex, yield func(newer, read int32)) {
 		}
 	}
 	for i := range r.operations {
+		if r.conditional == 0 {
+			break
+		}
+		o := &r.operations[i]
+		if o.kind != compareAndSet || !r.replaces(o, o.expected) {
+			continue
+		}
+		if w := x.newer[o.expected]; w == none || o.end < r.operations[w].end {
+			x.newer[o.expected] = int32(i)
+		}
+	}
+	for i := range r.operations {
 		o := &r.operations[i]
 		if o.kind != read {
 			continue
 		}
-		if w := x.newer[o.value]; w != none && r.operations[w].end < o.start {
+		w := x.newer[o.value]
+		if o.value == initial && len(x.erasures.starts) > 0 {
+			w = x.after(r.knownFor(&x.erasures, o))
+		}
+		if w != none && r.operations[w].end < o.start {
 			yield(w, int32(i))
 		}
 	}
@@ -83,7 +163,7 @@ func (r *register) staleReads(x *writeIndex, yield func(newer, read int32)) {
 func (r *register) provenance(value int32) (written, shown int32) {
 	at, by := r.knownBy(value)
 	if at == never || at == history.Infinity {
-		return none, none
+		return none, none // nothing there: the deletes, if any, were before the newer write
 	}
 	w := r.values[value].writer
 	if by != w {
@@ -95,9 +175,18 @@ func (r *register) provenance(value int32) (written, shown int32) {
 // staleFinding puts a stale read together.
 func (r *register) staleFinding(class string, newer, late int32) finding {
 	f := newFinding(class, r.key)
-	f.older, f.shown = r.provenance(r.operations[late].value)
+	seen := r.operations[late].observes()
 	f.newer, f.second = r.operations[newer].position, r.operations[late].position
-	f.gather()
+	if at, _ := r.knownBy(seen); at < r.operations[newer].start || seen == initial && at == history.Infinity {
+		f.older, f.shown = r.provenance(seen)
+		f.gather()
+	} else { // older because it was replaced
+		written := none
+		if w := r.values[seen].writer; w != none {
+			written = r.operations[w].position
+		}
+		f.gather(written)
+	}
 	return f
 }
 
@@ -120,7 +209,8 @@ type sessionReads struct {
 	states []sessionState
 	key    int32
 	// seen maps a value that a session has read to the first such read.
-	seen numbering
+	seen     numbering
+	erasures erasures
 }
 
 // begin starts with a new key.
@@ -160,6 +250,7 @@ func (s *sessionReads) state(t *timeline, o *registerOperation) *sessionState {
 // write w of its own and read a value provably older than w.
 func (s *sessionReads) ownWrites(t *timeline, r *register, yield func(own, read int32)) {
 	s.begin(t)
+	s.erasures.load(r)
 	for i := range r.operations {
 		o := &r.operations[i]
 		st := s.state(t, o)
@@ -176,7 +267,7 @@ func (s *sessionReads) ownWrites(t *timeline, r *register, yield func(own, read 
 			continue
 		}
 		w := &r.operations[st.written]
-		if at, _ := r.knownBy(o.value); at < w.start && w.end < o.start {
+		if at := r.knownFor(&s.erasures, o); (at < w.start || r.replaces(w, o.value)) && w.end < o.start {
 			yield(st.written, int32(i))
 		}
 	}
@@ -187,6 +278,7 @@ func (s *sessionReads) ownWrites(t *timeline, r *register, yield func(own, read 
 // another (between) since.
 func (s *sessionReads) backward(t *timeline, r *register, yield func(first, between, second int32)) {
 	s.begin(t)
+	s.erasures.load(r)
 	for i := range r.operations {
 		o := &r.operations[i]
 		st := s.state(t, o)
@@ -198,7 +290,7 @@ func (s *sessionReads) backward(t *timeline, r *register, yield func(first, betw
 		if st.last == none || r.operations[st.last].value != o.value {
 			earlier, seen = s.see(t.session[o.position], o.value, int32(i))
 		}
-		at, _ := r.knownBy(o.value)
+		at := r.knownFor(&s.erasures, o)
 		switch {
 		case st.newest != none && at < st.since && r.operations[st.newest].end < o.start:
 			yield(st.newest, none, int32(i))
@@ -222,7 +314,7 @@ func (r *register) readOnce(value int32) bool {
 		return r.values[value].writers == 0
 	}
 	at, _ := r.knownBy(value)
-	return at != history.Infinity
+	return at != history.Infinity // nor is it not-found with deletes then
 }
 
 // backwardClass is the class of what backward yields.
@@ -267,6 +359,9 @@ func (r *register) recognize() finding {
 	if f.class != "" {
 		return f
 	}
+	if f := r.staleSwap(&x); f.class != "" {
+		return f
+	}
 	for i := range r.operations {
 		first := &r.operations[i]
 		if first.kind != read || first.value == initial || !r.readOnce(first.value) {
@@ -278,12 +373,32 @@ func (r *register) recognize() finding {
 			if second.kind != read || second.start <= first.end {
 				continue
 			}
-			if at, _ := r.knownBy(second.value); at < since {
+			if at := r.knownFor(&x.erasures, second); at < since {
 				return r.backwardFinding(int32(i), none, int32(j))
 			}
 		}
 	}
 	return r.recognizeReturn()
+}
+
+// staleSwap looks for a compare-and-set that found a value which was certainly
+// overwritten before it began.
+func (r *register) staleSwap(x *writeIndex) finding {
+	for i := range r.operations {
+		o := &r.operations[i]
+		seen := o.observes()
+		if o.kind != compareAndSet || seen == none {
+			continue
+		}
+		at := r.knownFor(&x.erasures, o)
+		for k := range r.operations {
+			w := &r.operations[k]
+			if w.mutates() && w.outcome == certain && w.end < o.start && (at < w.start || r.replaces(w, seen)) {
+				return r.staleFinding(classStaleSwap, int32(k), int32(i))
+			}
+		}
+	}
+	return finding{}
 }
 
 // recognizeReturn looks for u1, u2, u1 in successive reads.

@@ -1,16 +1,17 @@
 package checker
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/refute-lab/refute/harness/history"
 )
 
 // MismatchError is the Error of a failed cas operation that was carried out
 // and found another value than the expected one. Such an operation is an
-// observation; a cas that failed for any other reason tells nothing about the
+// observation: of the value that its completion carries, if that is an integer
+// or null (not found) and not the expected one; else of "not the expected
+// value". A cas that failed for any other reason tells nothing about the
 // register and is left out, as Knossos does with all failed operations.
 const MismatchError = "mismatch"
 
@@ -27,12 +28,14 @@ type outcome uint8
 const (
 	certain  outcome = iota // it took effect between its start and its end
 	possible                // it may have taken effect at any time after its start
-	mismatch                // a compare-and-set that found another value than the expected one
+	mismatch                // a compare-and-set that found another value than the expected one, not known which
+	found                   // a compare-and-set that changed nothing, and is known to have found its value
 )
 
 const (
 	none int32 = -1
-	// initial is the value number of not-found, which every register holds first.
+	// initial is the value number of not-found, which every register holds
+	// first, and again after a delete: a delete is a write of it.
 	initial int32 = 0
 )
 
@@ -41,18 +44,18 @@ const (
 type registerOperation struct {
 	start, end int64
 	position   int32 // in the history
-	value      int32 // read or written; none for a mismatch
+	value      int32 // read, found or written; none for a mismatch
 	expected   int32 // by a compare-and-set, else none
 	kind       kind
 	outcome    outcome
 }
 
-func (o *registerOperation) mutates() bool { return o.kind != read && o.outcome != mismatch }
+func (o *registerOperation) mutates() bool { return o.kind != read && o.outcome < mismatch }
 
 // observes is the value that the operation certainly found in the register, or none.
 func (o *registerOperation) observes() int32 {
 	switch {
-	case o.kind == read:
+	case o.kind == read, o.outcome == found:
 		return o.value
 	case o.kind == compareAndSet && o.outcome == certain:
 		return o.expected
@@ -91,12 +94,13 @@ type register struct {
 	key        string
 	operations []registerOperation
 	values     []valueFacts
-	// mismatches counts the operations that observed "not this value".
+	// mismatches counts the operations that observed "not this value" and no more.
 	mismatches int
 	// reads and writes count certain reads and mutations that may have taken effect.
 	reads, writes int
-	// repeated counts the values with several writers, conditional the
-	// compare-and-sets that may have taken effect, and observing those of them that certainly did.
+	// repeated counts the values with several writers, not-found left out;
+	// conditional the compare-and-sets that may have taken effect, and observing
+	// those of all compare-and-sets that certainly found a value.
 	repeated, conditional, observing int
 
 	numbers numbering
@@ -107,7 +111,7 @@ type register struct {
 // storage from one use to the next. It fails on operations whose arguments
 // make no sense for a register.
 func (r *register) load(operations []history.Operation, key string, positions []int32) error {
-	r.begin(key)
+	r.begin(key, len(positions))
 	for _, p := range positions {
 		e := essenceOf(&operations[p])
 		if err := r.take(&e, operations, p); err != nil {
@@ -119,7 +123,7 @@ func (r *register) load(operations []history.Operation, key string, positions []
 
 // loadEssences is load where the operations' essences are at hand, at their positions.
 func (r *register) loadEssences(essences []essence, operations []history.Operation, key string, positions []int32) error {
-	r.begin(key)
+	r.begin(key, len(positions))
 	for _, p := range positions {
 		if err := r.take(&essences[p], operations, p); err != nil {
 			return err
@@ -128,10 +132,10 @@ func (r *register) loadEssences(essences []essence, operations []history.Operati
 	return nil
 }
 
-// begin empties the register.
-func (r *register) begin(key string) {
+// begin empties the register and makes room for that many operations.
+func (r *register) begin(key string, operations int) {
 	r.key = key
-	r.operations = r.operations[:0]
+	r.operations = slices.Grow(r.operations[:0], operations)
 	r.values = append(r.values[:0], unseen)
 	r.mismatches, r.reads, r.writes = 0, 0, 0
 	r.repeated, r.conditional, r.observing = 0, 0, 0
@@ -232,6 +236,15 @@ func (r *register) takeWhole(o *history.Operation, p int32) error {
 			return fmt.Errorf("operation %d: %w", o.Index, err)
 		}
 		x.kind, x.expected, x.value = compareAndSet, r.number(expected), r.number(value)
+		if x.expected == x.value && o.Type != history.Fail {
+			// It changes nothing: it found the value, or cannot be seen at all.
+			if o.Type != history.Ok {
+				return nil
+			}
+			x.outcome = found
+		}
+	case history.FDelete:
+		x.kind, x.value = write, initial
 	default:
 		return fmt.Errorf("operation %d is of the kind %q, which no register has", o.Index, o.F)
 	}
@@ -241,6 +254,12 @@ func (r *register) takeWhole(o *history.Operation, p int32) error {
 			return nil
 		}
 		x.outcome, x.value, x.end = mismatch, none, o.End
+		if kind := o.Output.Kind(); kind == history.Int || kind == history.Nil {
+			// A store that names the expected value has looked again since.
+			if seen := r.number(o.Output); seen != x.expected {
+				x.outcome, x.value = found, seen
+			}
+		}
 	}
 	r.add(x)
 	return nil
@@ -257,6 +276,10 @@ func (r *register) add(x registerOperation) {
 	case x.outcome == mismatch:
 		r.mismatches++
 		return
+	case x.outcome == found:
+		r.observing++
+		r.values[x.value].observe(i, &x)
+		return
 	}
 	r.writes++
 	v := &r.values[x.value]
@@ -264,7 +287,7 @@ func (r *register) add(x registerOperation) {
 		v.writer = i
 	}
 	v.writers++
-	if v.writers == 2 {
+	if v.writers == 2 && x.value != initial {
 		r.repeated++
 	}
 	if x.kind == compareAndSet {
@@ -321,7 +344,8 @@ func (r *register) fresh() int32 {
 	return int32(len(r.values) - 1)
 }
 
-// plain says whether there are only reads and writes, unambiguous ones.
+// plain says whether nothing but reads of values that were written at most
+// once, and their writes, says something of the register.
 func (r *register) plain() bool {
 	return r.unambiguous() && r.conditional == 0 && r.mismatches == 0
 }
@@ -334,8 +358,9 @@ func (r *register) unambiguous() bool {
 
 // knownBy returns a time by which the value had certainly been written:
 // known(u) = min(end of its write if ok, end of its first ok read). It is
-// never for the initial value, and Infinity where nothing can be said: the
-// value has no writer, several writers, or was read before it was written.
+// never for the initial value of a register that nobody (perhaps) deleted, and
+// Infinity where nothing can be said: the value has no writer, several
+// writers, was read before it was written, or is the initial one and may have come back.
 // by is the operation that shows it, or none.
 func (r *register) knownBy(value int32) (at int64, by int32) {
 	v := &r.values[value]
@@ -366,48 +391,4 @@ func (r *register) whenKnown(value int32) (at int64, by int32) {
 		return history.Infinity, none
 	}
 	return at, by
-}
-
-// casArguments returns the two halves of a compare-and-set's argument.
-func casArguments(v history.Value) (expected, value history.Value, err error) {
-	if list := v.List(); len(list) == 2 {
-		return history.IntValue(list[0]), history.IntValue(list[1]), nil
-	}
-	var pair []json.RawMessage
-	if raw := v.Raw(); raw != nil && json.Unmarshal(raw, &pair) == nil && len(pair) == 2 {
-		return parseValue(pair[0]), parseValue(pair[1]), nil
-	}
-	return expected, value, fmt.Errorf("a cas needs the list [expected, new], not %s", showValue(v))
-}
-
-func parseValue(raw json.RawMessage) history.Value {
-	raw = bytes.TrimSpace(raw)
-	if string(raw) == "null" {
-		return history.NilValue()
-	}
-	var n int64
-	if json.Unmarshal(raw, &n) == nil {
-		return history.IntValue(n)
-	}
-	return history.RawValue(raw)
-}
-
-// showValue writes a value for people.
-func showValue(v history.Value) string {
-	switch v.Kind() {
-	case history.Int:
-		n, _ := v.Int()
-		return fmt.Sprint(n)
-	case history.List:
-		return fmt.Sprint(v.List())
-	case history.Raw:
-		var compact bytes.Buffer
-		if json.Compact(&compact, v.Raw()) == nil {
-			return compact.String()
-		}
-		return string(v.Raw())
-	case history.Nil:
-		return "not found"
-	}
-	return "nothing"
 }

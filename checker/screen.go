@@ -267,9 +267,12 @@ func (s *Screener) screenOrder(c *screening) (proved bool) {
 	}
 	c.examined = true
 	found, proved := s.decider.conflicts(r)
+	if len(found) == 0 && !proved {
+		d := s.decider.decide(r)
+		found, proved = d.conflicts, d.proved
+	}
 	switch {
 	case len(found) == 0:
-		proved = proved || s.decider.decide(r).proved
 		c.undecided = c.undecided || !proved
 		return proved
 	case found[0].impossible():
@@ -282,7 +285,7 @@ func (s *Screener) screenOrder(c *screening) (proved bool) {
 		if s.shrinker == nil {
 			s.shrinker = &shrinker{limiter: newLimiter(context.Background(), 0)}
 		}
-		s.shrinker.operations, s.shrinker.register, s.shrinker.unsure = s.timeline.operations, r, false
+		s.shrinker.begin(s.timeline.operations, r)
 		f := s.shrinker.describe(s.shrinker.smallest(found))
 		c.suspect(f.class, r.key, s.latest(f.positions...))
 		c.undecided = c.undecided || s.shrinker.unsure

@@ -385,6 +385,15 @@ func describeShort(o *history.Operation) string {
 	switch {
 	case o.F == history.FRead:
 		return fmt.Sprintf("read() → %s", showValue(o.Output))
+	case o.F == history.FDelete && o.Type == history.Ok:
+		return "delete()"
+	case o.F == history.FDelete:
+		return fmt.Sprintf("delete() → %s", o.Type)
+	case o.F == history.FCAS && o.Type == history.Fail && o.Error == MismatchError:
+		if kind := o.Output.Kind(); kind == history.Int || kind == history.Nil {
+			return fmt.Sprintf("cas(%s) → mismatch, found %s", showValue(o.Input), orNothing(o.Output))
+		}
+		return fmt.Sprintf("cas(%s) → mismatch", showValue(o.Input))
 	case o.Type == history.Ok:
 		return fmt.Sprintf("%s(%s)", o.F, showValue(o.Input))
 	}

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -19,10 +20,14 @@ import (
 // order where it did not. For an observed mismatch, all mutations invoked
 // before it ended must stay. So sets of operations that are closed in that
 // sense (see closeOver) are the ones that are tried, and any of them that
-// Porcupine calls illegal proves that the whole history is.
+// is illegal proves that the whole history is.
 //
-// Most sets are decided without Porcupine (see decider); it has the last word
-// on the witness that is shown (see finding.confirm).
+// A value that was written several times (not-found, where there are deletes)
+// and a mismatch need not keep what certainly was overwritten before they
+// began, if the overwriting stays: see anchor.
+//
+// Most sets are decided without a search (see decider); Porcupine has the last
+// word on the witness that is shown (see finding.confirm).
 type shrinker struct {
 	operations []history.Operation
 	register   *register
@@ -31,9 +36,13 @@ type shrinker struct {
 	// deadline ends the search; zero: never, which is for short histories.
 	deadline time.Time
 	// unsure says that a set could not be decided, so that a smaller witness, or another, may exist.
-	unsure  bool
-	sub     register
-	decider decider
+	unsure   bool
+	sub      register
+	decider  decider
+	searcher searcher
+	// anchors are made when they are needed, for anchored operations.
+	anchors  anchors
+	anchored *register
 
 	queue, places []int32
 	// marked are the operations that have been dealt with, missing the least
@@ -43,9 +52,18 @@ type shrinker struct {
 	missing []missingWrite
 }
 
+// missingWrite is about the mutations that are outside: their least start and greatest end.
 type missingWrite struct {
-	epoch uint32
-	start int64
+	epoch      uint32
+	start, end int64
+}
+
+func (m *missingWrite) lose(o *registerOperation, epoch uint32) {
+	if m.epoch != epoch {
+		*m = missingWrite{epoch, o.start, o.end}
+		return
+	}
+	m.start, m.end = min(m.start, o.start), max(m.end, o.end)
 }
 
 // newShrinker has a bound of its own, so that a contradiction found in the
@@ -56,6 +74,11 @@ func newShrinker(operations []history.Operation, r *register, memory int64, limi
 		operations: operations, register: r, limiter: newLimiter(ctx, memory), cancel: cancel,
 		deadline: time.Now().Add(limit),
 	}
+}
+
+// begin starts with another register.
+func (s *shrinker) begin(operations []history.Operation, r *register) {
+	s.operations, s.register, s.unsure, s.anchored = operations, r, false, nil
 }
 
 func (s *shrinker) close() {
@@ -105,21 +128,21 @@ func (s *shrinker) load(set []int32) bool {
 	return s.sub.load(s.operations, s.register.key, s.places) == nil
 }
 
-// search says whether Porcupine calls the operations illegal.
+// search says whether the operations certainly have no order, by a search.
 func (s *shrinker) search(p prepared) bool {
 	left := confirmTime
 	if !s.deadline.IsZero() {
-		if left = time.Until(s.deadline); left <= 0 {
+		if left = min(left, time.Until(s.deadline)); left <= 0 {
 			return false
 		}
 	}
-	a := s.limiter.prepared(p, left)
+	a := s.limiter.search(&s.searcher, p, left)
 	s.unsure = s.unsure || a.result == porcupine.Unknown
 	return a.result == porcupine.Illegal
 }
 
 // smallest makes a witness of each of the first conflicts and returns the
-// smallest. Without any (Porcupine alone found the history illegal) it makes
+// smallest. Without any (a search found the history illegal) it makes
 // one of the whole register.
 func (s *shrinker) smallest(found []conflict) []int32 {
 	if len(found) == 0 {
@@ -154,15 +177,19 @@ func (s *shrinker) least(found []conflict) int {
 	return least
 }
 
-// fromConflict makes a witness of two values that exclude each other: their
-// writes and the observers that span their zones, then what of it is needed.
+// fromConflict makes a witness of what excludes each other: the operations
+// that show it, or the writes of two values and the observers that span their
+// zones; then what of it is needed.
 func (s *shrinker) fromConflict(c conflict) []int32 {
-	var set []int32
-	for _, v := range []int32{c.a, c.b} {
-		set = append(set, s.span(v)...)
+	set := s.shown(c)
+	if len(set) == 0 {
+		for _, v := range []int32{c.a, c.b} {
+			set = append(set, s.span(v)...)
+		}
 	}
 	slices.Sort(set)
 	set = slices.Compact(set)
+	last := set[len(set)-1]
 	set = s.closeOver(set)
 	switch {
 	case s.illegal(set):
@@ -170,7 +197,72 @@ func (s *shrinker) fromConflict(c conflict) []int32 {
 	case s.late():
 		return set // the zones prove it, there was only no time to try
 	}
+	if set := s.fromBefore(last); set != nil {
+		return set
+	}
 	return s.fromAll()
+}
+
+// shown are the operations that a conflict names, with those that show that
+// they have happened.
+func (s *shrinker) shown(c conflict) []int32 {
+	if len(c.shown) == 0 {
+		return nil
+	}
+	r := s.register
+	if r.conditional > 0 {
+		s.decider.happened(r)
+	}
+	var set []int32
+	for _, position := range c.shown {
+		i, found := slices.BinarySearchFunc(r.operations, position, func(o registerOperation, p int32) int { return cmp.Compare(o.position, p) })
+		if !found {
+			continue
+		}
+		set = append(set, int32(i))
+		if o := &r.operations[i]; o.mutates() && o.outcome == possible {
+			v := o.value
+			for n := 0; r.values[v].first == none && r.conditional > 0 && s.decider.proof[v] != none && n < len(r.values); n++ {
+				v = s.decider.proof[v]
+			}
+			if f := r.values[v].first; f != none {
+				set = append(set, f)
+			}
+		}
+	}
+	return set
+}
+
+// fromBefore makes a witness of the operation and of ever more of those invoked
+// before its end, the latest first. It is nil if they are not illegal together.
+func (s *shrinker) fromBefore(last int32) []int32 {
+	r := s.register
+	end := int32(len(r.operations)) // operations are in order of their start
+	if o := &r.operations[last]; o.end != history.Infinity {
+		n, _ := slices.BinarySearchFunc(r.operations, o.end, func(o registerOperation, end int64) int {
+			if o.start <= end {
+				return -1
+			}
+			return 1
+		})
+		end = int32(n)
+	}
+	for many := int32(8); !s.late(); many *= 4 {
+		begin := max(0, end-many)
+		set := []int32{last}
+		for i := begin; i < end; i++ {
+			if i != last {
+				set = append(set, i)
+			}
+		}
+		if set = s.closeOver(set); s.illegal(set) {
+			return s.shrink(set)
+		}
+		if begin == 0 {
+			break
+		}
+	}
+	return nil
 }
 
 // span returns the value's write, its observer that ended first and the one that began last.
@@ -209,14 +301,25 @@ func (s *shrinker) fromAll() []int32 {
 		}
 	}
 	slices.Sort(ends)
-	best := all
+	if len(ends) == 0 {
+		return all
+	}
+	best, until := all, ends[len(ends)-1]
 	low, high := 0, len(ends)-1
 	for low < high {
 		middle := (low + high) / 2
 		if set := s.prefix(ends[middle]); s.illegal(set) {
-			best, high = set, middle
+			best, until, high = set, ends[middle], middle
 		} else {
 			low = middle + 1
+		}
+	}
+	// What ended last is what is wrong; most of what was long before is not needed.
+	for _, i := range best {
+		if s.register.operations[i].end == until {
+			if set := s.fromBefore(i); set != nil {
+				return set
+			}
 		}
 	}
 	return s.shrink(best)
@@ -267,16 +370,13 @@ func (s *shrinker) shrink(set []int32) []int32 {
 func (s *shrinker) without(set, drop []int32, horizon int64) []int32 {
 	r := s.register
 	s.unmark() // marked: gone
-	// earliest start of a mutation that is outside.
-	any := int64(math.MaxInt64)
+	var any missingWrite
 	lose := func(o *registerOperation) {
 		if !o.mutates() {
 			return
 		}
-		any = min(any, o.start)
-		if m := &s.missing[o.value]; m.epoch != s.epoch || o.start < m.start {
-			*m = missingWrite{s.epoch, o.start}
-		}
+		any.lose(o, s.epoch)
+		s.missing[o.value].lose(o, s.epoch)
 	}
 	if horizon != math.MaxInt64 {
 		for i := range r.operations {
@@ -296,11 +396,18 @@ func (s *shrinker) without(set, drop []int32, horizon int64) []int32 {
 			if s.marked[i] == s.epoch {
 				continue
 			}
-			at, found := any, o.outcome == mismatch
-			if v := o.dependsOn(); !found && v != none {
-				at, found = s.missing[v].start, s.missing[v].epoch == s.epoch
+			m := &any
+			if v := o.dependsOn(); v != none {
+				m = &s.missing[v]
+			} else if o.outcome != mismatch {
+				continue
 			}
-			if found && at <= o.end {
+			lost := m.epoch == s.epoch && m.start <= o.end
+			if a := s.anchor(o); a != none {
+				// What was outside before may be only because of the anchor.
+				lost = s.marked[a] == s.epoch || lost && m.end >= r.operations[a].start
+			}
+			if lost {
 				s.marked[i], changed = s.epoch, true
 				lose(o)
 			}
@@ -335,20 +442,23 @@ func (s *shrinker) closeOver(set []int32) []int32 {
 		o := &r.operations[s.queue[next]]
 		v := o.dependsOn()
 		switch {
-		case o.outcome == mismatch:
-			for i := range r.operations {
-				if w := &r.operations[i]; w.mutates() && w.start <= o.end {
-					add(int32(i))
-				}
-			}
-		case v == none || r.values[v].writers == 0:
-		case r.values[v].writers == 1:
+		case o.outcome != mismatch && (v == none || r.values[v].writers == 0):
+		case v != none && r.single(v):
 			if w := r.values[v].writer; r.operations[w].start <= o.end {
 				add(w)
 			}
 		default:
+			since := never
+			if a := s.anchor(o); a != none {
+				add(a)
+				since = r.operations[a].start
+			}
 			for i := range r.operations {
-				if w := &r.operations[i]; w.mutates() && w.value == v && w.start <= o.end {
+				w := &r.operations[i]
+				if w.start > o.end {
+					break
+				}
+				if w.mutates() && w.end >= since && (v == none || w.value == v) {
 					add(int32(i))
 				}
 			}
@@ -360,9 +470,10 @@ func (s *shrinker) closeOver(set []int32) []int32 {
 }
 
 // dependsOn is the value whose writers must be kept wherever the operation is
-// kept: what it observed, or would have observed had it taken effect.
+// kept: what it observed, or would have observed had it taken effect. It is
+// none for a write, and for a mismatch, which depends on all.
 func (o *registerOperation) dependsOn() int32 {
-	if o.kind == compareAndSet {
+	if o.kind == compareAndSet && o.mutates() {
 		return o.expected
 	}
 	return o.observes()
@@ -372,9 +483,8 @@ func (o *registerOperation) dependsOn() int32 {
 func (s *shrinker) finding(set []int32) finding {
 	f := s.describe(set)
 	f.confirm(s.limiter, s.operations)
-	if !f.confirmed { // the plain model may be too slow for a long witness
-		s.deadline = time.Now().Add(confirmTime)
-		f.confirmed = s.load(set) && s.search(s.decider.prepare(&s.sub))
+	if !f.confirmed && s.load(set) { // the plain model may be too slow for a long witness
+		f.confirmed = s.limiter.prepared(s.decider.prepare(&s.sub), confirmTime).result == porcupine.Illegal
 	}
 	return f
 }
@@ -383,7 +493,7 @@ func (s *shrinker) finding(set []int32) finding {
 func (s *shrinker) describe(set []int32) finding {
 	f := newFinding(classOther, s.register.key)
 	if s.load(set) {
-		f = s.sub.recognize()
+		f = s.recognize()
 	}
 	positions := slices.Clone(s.places)
 	// The write that should explain the read, but cannot, belongs to the story.
@@ -398,6 +508,34 @@ func (s *shrinker) describe(set []int32) finding {
 	return f
 }
 
+// recognize names the pattern of the loaded witness.
+func (s *shrinker) recognize() finding {
+	named := func(class string, shown []int32) finding {
+		f := newFinding(class, s.register.key)
+		if class == classPhantom && len(shown) > 0 {
+			f.second = shown[0]
+		}
+		return f
+	}
+	class, shown := "", []int32(nil)
+	if found := s.decider.decide(&s.sub).conflicts; len(found) > 0 && !found[0].impossible() {
+		class, shown = found[0].class, found[0].shown
+	}
+	if class == classFork || class == classCycle || class == classPhantom {
+		return named(class, shown)
+	}
+	f := s.sub.recognize()
+	if f.class == classOther && class == "" && s.sub.mismatches == 1 {
+		// Nothing can be left out: without the mismatch there are orders, and
+		// in each the register holds the expected value for all of its time.
+		class = classPinned
+	}
+	if f.class == classOther && (class == classPinned || class == classDeleted) {
+		return named(class, shown)
+	}
+	return f
+}
+
 // unusable finds why the value that was read is one that nobody wrote: its
 // write failed or came too late. write is its position, or none.
 func (s *shrinker) unusable(read int32) (class string, write int32) {
@@ -406,7 +544,11 @@ func (s *shrinker) unusable(read int32) (class string, write int32) {
 		if r.operations[i].position != read {
 			continue
 		}
-		v := &r.values[r.operations[i].observes()]
+		seen := r.operations[i].dependsOn()
+		if seen == none {
+			break
+		}
+		v := &r.values[seen]
 		switch {
 		case v.failed != none:
 			return classFailed, v.failed

@@ -2,6 +2,8 @@ package checker
 
 import (
 	"cmp"
+	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -17,10 +19,15 @@ type simulation struct {
 	operations, processes, keys int
 	// Fractions of all operations.
 	cas, unknown, failed float64
+	// deletes are a fraction of the writes, conditional of the compare-and-sets:
+	// those that delete, or create what is not there.
+	deletes, conditional float64
 	// values is the number of different values written; 0: every one is new.
 	values int
 	// mismatches says that compare-and-sets that find another value are recorded as such.
 	mismatches bool
+	// found says that those recorded say what they found, now and then.
+	found bool
 	// finals adds final reads of every key by every process.
 	finals bool
 }
@@ -63,10 +70,19 @@ func (s simulation) run(r *rand.Rand) []history.Operation {
 				expected = value()
 			}
 			o.Input = history.ListValue([]int64{expected, value()})
+			if r.Float64() < s.conditional {
+				o.Input = history.RawValue([]byte(fmt.Sprintf("[%d,null]", expected)))
+				if r.IntN(2) == 0 {
+					o.Input = history.RawValue([]byte(fmt.Sprintf("[null, %d]", value())))
+				}
+			}
 		case x < 0.6:
 			o.F = history.FRead
 		default:
 			o.F, o.Input = history.FWrite, history.IntValue(value())
+			if s.deletes > 0 && r.Float64() < s.deletes {
+				o.F, o.Input = history.FDelete, history.Value{}
+			}
 		}
 		switch x := r.Float64(); {
 		case x < s.unknown:
@@ -131,6 +147,8 @@ func (s simulation) takeEffect(all []simulated, r *rand.Rand) {
 			}
 		case history.FWrite:
 			state[o.Key] = o.Input
+		case history.FDelete:
+			state[o.Key] = history.NilValue()
 		case history.FCAS:
 			expected, value, _ := casArguments(o.Input)
 			if expected == current {
@@ -139,6 +157,9 @@ func (s simulation) takeEffect(all []simulated, r *rand.Rand) {
 				o.Type = history.Fail
 				if s.mismatches {
 					o.Error = MismatchError
+				}
+				if s.mismatches && s.found && r.IntN(4) > 0 {
+					o.Output = current
 				}
 			}
 		}
@@ -203,7 +224,11 @@ func mutate(operations []history.Operation, r *rand.Rand) {
 			case r.IntN(20) == 0:
 				o.Output = history.IntValue(1 << 40)
 			}
-		case o.F == history.FWrite && r.IntN(4) == 0:
+		case o.F == history.FCAS && o.Type == history.Fail && o.Output.Kind() != history.Absent:
+			if other := &operations[r.IntN(len(operations))]; other.F == history.FRead && other.Type == history.Ok && other.Key == o.Key {
+				o.Output = other.Output
+			}
+		case (o.F == history.FWrite || o.F == history.FDelete) && r.IntN(4) == 0:
 			if o.Type == history.Ok {
 				o.Type = history.Fail
 			}
@@ -240,12 +265,15 @@ func oracleLegal(operations []history.Operation, key string) bool {
 				return true, state
 			case o.F == history.FWrite:
 				return true, show(o.Input)
+			case o.F == history.FDelete:
+				return true, map[bool]any{true: state, false: "nil"}[o.Type == history.Fail]
 			}
-			list := o.Input.List()
-			expected, value := strconv.FormatInt(list[0], 10), strconv.FormatInt(list[1], 10)
+			expected, value := halves(o.Input)
 			switch {
 			case o.Type == history.Fail:
-				return o.Error != MismatchError || state != expected, state
+				told := o.Output.Kind() == history.Int || o.Output.Kind() == history.Nil
+				told = told && show(o.Output) != expected
+				return o.Error != MismatchError || state != expected && (!told || show(o.Output) == state), state
 			case state == expected:
 				return true, value
 			}
@@ -253,4 +281,22 @@ func oracleLegal(operations []history.Operation, key string) bool {
 		},
 	}
 	return porcupine.CheckOperations(model, calls)
+}
+
+// halves are what a compare-and-set expects and writes.
+func halves(v history.Value) (expected, value string) {
+	if list := v.List(); list != nil {
+		return strconv.FormatInt(list[0], 10), strconv.FormatInt(list[1], 10)
+	}
+	var pair [2]*int64
+	if err := json.Unmarshal(v.Raw(), &pair); err != nil {
+		panic(err)
+	}
+	show := func(n *int64) string {
+		if n == nil {
+			return "nil"
+		}
+		return strconv.FormatInt(*n, 10)
+	}
+	return show(pair[0]), show(pair[1])
 }

@@ -77,11 +77,14 @@ func drawRegister(operations []history.Operation, key keyOperations) (porcupine.
 	for i := range r.operations {
 		o := &operations[r.operations[i].position]
 		switch x := &r.operations[i]; {
+		case x.value == initial:
 		case x.kind == write:
 			names[x.value] = showValue(o.Input)
 		case x.kind == read:
 			names[x.value] = showValue(o.Output)
-		case x.mutates():
+		case x.outcome == found && o.Type == history.Fail:
+			names[x.value] = showValue(o.Output)
+		case x.mutates(), x.outcome == found:
 			_, value, _ := casArguments(o.Input)
 			names[x.value] = showValue(value)
 		}

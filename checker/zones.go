@@ -13,7 +13,10 @@ import (
 // [M, m] is a time that all of them share, so that any instant of it will do.
 type zone struct {
 	low, high int64
-	value     int32
+	value     int32 // of a block (see blocks): its first
+	// creates says that the block begins with a compare-and-set from not-found
+	// in a register with deletes; deletes that it ends with a conditional delete.
+	creates, deletes bool
 }
 
 // conflict is a proof that a history is not linearizable: the two values
@@ -22,11 +25,14 @@ type conflict struct {
 	class string
 	a, b  int32
 	at    int64
+	// shown are the positions of the operations that show it; empty where
+	// those on the two values do.
+	shown []int32
 }
 
 // impossible says whether it is about one value that cannot have been read,
-// rather than about two that exclude each other.
-func (c conflict) impossible() bool { return c.a == c.b }
+// rather than about operations that exclude each other.
+func (c conflict) impossible() bool { return c.a == c.b && len(c.shown) == 0 }
 
 // bounds are the least end and the greatest start of the operations on a value.
 type bounds struct {
@@ -38,10 +44,11 @@ func (b *bounds) note(o *registerOperation) {
 	b.least, b.greatest, b.any = min(b.least, o.end), max(b.greatest, o.start), true
 }
 
-// zones finds the forward zones, sorted by time, and the backward zones. ends
-// are those of the prepared history, which are what a value's own operations
-// allow; a value that was certainly never in the register has none.
-func (d *decider) zones(p prepared) {
+// zones finds the zones of those values of a prepared history that a single
+// operation can have written. For a register with other values too they are
+// only a sound test: such values are seldom, and what excludes two of them
+// excludes the whole.
+func (d *decider) zones(r *register, p prepared) {
 	d.bounds = resize(d.bounds, p.values)
 	all := d.bounds
 	for v := range all {
@@ -49,7 +56,7 @@ func (d *decider) zones(p prepared) {
 	}
 	for i := range p.operations {
 		o := &p.operations[i]
-		if o.mutates() {
+		if o.mutates() && o.outcome == certain {
 			all[o.value].note(o)
 		}
 		if seen := o.observes(); seen != none {
@@ -59,7 +66,7 @@ func (d *decider) zones(p prepared) {
 	all[initial].least = never // written before everything
 	d.forward, d.backward = d.forward[:0], d.backward[:0]
 	for v := range all {
-		if b := &all[v]; b.any {
+		if b := &all[v]; b.any && (r.single(int32(v)) || v == int(initial) && r.values[v].writers == 0) {
 			d.addZone(int32(v), b.least, b.greatest)
 		}
 	}
@@ -90,9 +97,9 @@ func (d *decider) plainZones(r *register) {
 // addZone adds the zone of the value on which the operations have that least end and greatest start.
 func (d *decider) addZone(value int32, least, greatest int64) {
 	if least < greatest {
-		d.forward = append(d.forward, zone{least, greatest, value})
+		d.forward = append(d.forward, zone{low: least, high: greatest, value: value})
 	} else {
-		d.backward = append(d.backward, zone{greatest, least, value})
+		d.backward = append(d.backward, zone{low: greatest, high: least, value: value})
 	}
 }
 
@@ -131,16 +138,15 @@ func sortNearly[E any](s []E, before func(a, b E) bool) {
 // zoneConflicts finds the pairs of zones that exclude each other: two forward
 // zones that overlap, or a backward zone strictly inside a forward one.
 //
-// It is a sound test for histories with compare-and-sets too (such an
-// operation belongs to the zones of both its values), and for reads and
-// writes alone a complete one.
+// For the zones of all blocks of a register of different values without deletes
+// the test is complete (see blocks), for any part of them it is sound.
 //
 // It appends to found.
 func zoneConflicts(found []conflict, forward, backward []zone) []conflict {
 	widest := 0
 	for i := 1; i < len(forward); i++ {
 		if w := forward[widest]; forward[i].low < w.high {
-			found = append(found, conflict{"zone-overlap", w.value, forward[i].value, forward[i].low})
+			found = append(found, conflict{class: conflictZones, a: w.value, b: forward[i].value, at: forward[i].low})
 		}
 		if forward[i].high > forward[widest].high {
 			widest = i
@@ -152,7 +158,7 @@ func zoneConflicts(found []conflict, forward, backward []zone) []conflict {
 	}
 	for _, b := range backward {
 		if i := lastBelow(forward, b.low); i >= 0 && b.high < forward[i].high {
-			found = append(found, conflict{"zone-contained", forward[i].value, b.value, b.low})
+			found = append(found, conflict{class: conflictZones, a: forward[i].value, b: b.value, at: b.low})
 		}
 	}
 	return found
@@ -169,151 +175,4 @@ func lastBelow(sorted []zone, time int64) int {
 		}
 	}
 	return low - 1
-}
-
-// place is when a value that a backward zone allows many times has its turn
-// in an order of all values.
-type place struct {
-	at    int64
-	value int32
-}
-
-// certificate builds an order of the prepared operations that follows the
-// zones and returns whether it proves the history linearizable: the order is
-// replayed step by step against the definition, so nothing rests on how it
-// was built. Where compare-and-sets chain values it may miss an order that
-// exists; then it proves nothing.
-func (d *decider) certificate(p prepared) bool {
-	d.places = d.places[:0]
-	for _, z := range d.backward {
-		at := z.low
-		if i := lastBelow(d.forward, at); i >= 0 && at < d.forward[i].high {
-			at = d.forward[i].high
-		}
-		d.places = append(d.places, place{at, z.value})
-	}
-	sortNearly(d.places, func(a, b place) bool { return a.at < b.at || a.at == b.at && a.value < b.value })
-	d.chains.load(p)
-	replay := replayer{at: never, value: initial}
-	for b, f := 0, 0; b < len(d.places) || f < len(d.forward); {
-		var value int32
-		if b < len(d.places) && (f == len(d.forward) || d.places[b].at <= d.forward[f].low) {
-			value = d.places[b].value
-			b++
-		} else {
-			value = d.forward[f].value
-			f++
-		}
-		// A value that a compare-and-set wrote comes with the head of its chain.
-		if d.chains.head(value) && !d.chains.replay(value, &replay) {
-			return false
-		}
-	}
-	return replay.steps == len(p.operations)
-}
-
-// replayer carries out operations one after the other, each at the earliest
-// instant that its interval and its predecessors allow.
-type replayer struct {
-	at    int64
-	value int32
-	steps int
-}
-
-func (y *replayer) step(o *registerOperation) bool {
-	y.at = max(y.at, o.start)
-	if y.at > o.end {
-		return false
-	}
-	if seen := o.observes(); seen != none && seen != y.value {
-		return false
-	}
-	if o.mutates() {
-		y.value = o.value
-	}
-	y.steps++
-	return true
-}
-
-// chains groups the prepared operations by value and ties together values
-// that compare-and-sets made from one another.
-type chains struct {
-	operations []registerOperation
-	writer     []int32 // by value
-	successor  []int32 // by value: the compare-and-set that replaced it, or none
-	ends       []int32 // by value: where its part of reads ends, and the next one's begins
-	reads      []int32 // in the order of their start, for each value
-}
-
-// load keeps its storage from one use to the next.
-func (c *chains) load(p prepared) {
-	c.operations = p.operations
-	c.writer, c.successor, c.ends = resize(c.writer, p.values), resize(c.successor, p.values), resize(c.ends, p.values)
-	for v := range c.writer {
-		c.writer[v], c.successor[v], c.ends[v] = none, none, 0
-	}
-	total := int32(0)
-	for i := range p.operations {
-		o := &p.operations[i]
-		if o.kind == read {
-			c.ends[o.value]++
-			total++
-			continue
-		}
-		c.writer[o.value] = int32(i)
-		if o.kind == compareAndSet {
-			c.successor[o.expected] = int32(i)
-		}
-	}
-	begin := int32(0)
-	for v := range c.ends {
-		begin, c.ends[v] = begin+c.ends[v], begin
-	}
-	c.reads = resize(c.reads, int(total))
-	for i := range p.operations {
-		if o := &p.operations[i]; o.kind == read {
-			c.reads[c.ends[o.value]] = int32(i)
-			c.ends[o.value]++
-		}
-	}
-	before := func(a, b int32) bool { return p.operations[a].start < p.operations[b].start }
-	for v := range c.writer {
-		sortNearly(c.readsOf(int32(v)), before)
-	}
-}
-
-// readsOf are the reads of the value.
-func (c *chains) readsOf(value int32) []int32 {
-	begin := int32(0)
-	if value > 0 {
-		begin = c.ends[value-1]
-	}
-	return c.reads[begin:c.ends[value]]
-}
-
-func (c *chains) head(value int32) bool {
-	w := c.writer[value]
-	return w == none || c.operations[w].kind != compareAndSet
-}
-
-// replay carries out the value's write and reads and those of all values that follow in its chain.
-func (c *chains) replay(value int32, y *replayer) bool {
-	if w := c.writer[value]; w != none && !y.step(&c.operations[w]) {
-		return false
-	}
-	for {
-		for _, i := range c.readsOf(value) {
-			if !y.step(&c.operations[i]) {
-				return false
-			}
-		}
-		next := c.successor[value]
-		if next == none {
-			return true
-		}
-		if !y.step(&c.operations[next]) || y.steps > len(c.operations) {
-			return false
-		}
-		value = c.operations[next].value
-	}
 }
