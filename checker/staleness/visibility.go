@@ -5,8 +5,8 @@ import "sort"
 // Bucket is how many of the reads that began so long after the last
 // acknowledged write of their key were fresh.
 type Bucket struct {
-	// From and To bound the time: From ≤ t < To, in nanoseconds. To of the last
-	// bucket there can be is Infinity.
+	// From and To bound the time: From ≤ t < To, in nanoseconds. To is None
+	// where there is no bound.
 	From int64 `json:"from"`
 	To   int64 `json:"to"`
 	// Fresh is the share of fresh reads.
@@ -78,7 +78,7 @@ func (t *trend) list(curve *Curve) []Bucket {
 		if reads == 0 {
 			continue
 		}
-		bucket := Bucket{From: edges[b], To: Infinity, Fresh: ShareOf(fresh, reads)}
+		bucket := Bucket{From: edges[b], To: None, Fresh: ShareOf(fresh, reads)}
 		if b+1 < len(edges) {
 			bucket.To = edges[b+1]
 		}
