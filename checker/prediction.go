@@ -11,7 +11,7 @@ import (
 
 const (
 	// predictionSample is of how many reads and of how many writes the evidence is asked.
-	predictionSample = 2_000
+	predictionSample = 5_000
 	// predictionLeast is how many of each must tell their latencies.
 	predictionLeast = 30
 	// predictionTrials is how many reads are drawn.
