@@ -101,19 +101,12 @@ func (m *Meter) bracket(ctx context.Context, least int) (low, high int) {
 	low, s := max(least, 2), &m.search
 	m.gather()
 	high = len(m.writes)
-	for _, by := range []func(w *write) int64{
-		func(w *write) int64 { return w.known },
-		func(w *write) int64 { return w.start },
-		func(w *write) int64 { return w.start/2 + w.known/2 },
+	for _, sorted := range []func(){
+		func() { s.order = append(s.order[:0], m.byKnown...) },
+		func() { s.order = append(s.order[:0], s.byStart...); slices.Reverse(s.order) },
+		m.byMiddle,
 	} {
-		s.order = s.order[:0]
-		for i := range m.writes {
-			s.order = append(s.order, int32(i))
-		}
-		slices.SortFunc(s.order, func(a, b int32) int {
-			x, y := &m.writes[a], &m.writes[b]
-			return cmp.Or(cmp.Compare(by(x), by(y)), cmp.Compare(x.start, y.start), cmp.Compare(x.known, y.known), cmp.Compare(a, b))
-		})
+		sorted()
 		high = min(high, m.versionsUnder(s.order))
 		if high <= low || ctx.Err() != nil {
 			return low, high
@@ -133,6 +126,14 @@ func (m *Meter) bracket(ctx context.Context, least int) (low, high int) {
 		}
 	}
 	return low, high
+}
+
+// byMiddle orders the writes by the middle of the time in which each may have taken effect.
+func (m *Meter) byMiddle() {
+	slices.SortFunc(m.search.order, func(a, b int32) int {
+		x, y := &m.writes[a], &m.writes[b]
+		return cmp.Or(cmp.Compare(x.start/2+x.known/2, y.start/2+y.known/2), cmp.Compare(a, b))
+	})
 }
 
 // gather makes the lists that all tries go through.

@@ -17,7 +17,7 @@ type zone struct {
 // whether reads that ended before their write began count, which only Γ can mend.
 func (m *Meter) zonesOf(future bool) []zone {
 	m.zones = m.zones[:0]
-	for i := range m.writes {
+	for _, i := range m.byKnown {
 		w := &m.writes[i]
 		z := zone{w.known, w.start, w.late, w.value}
 		if v := &m.values[w.value]; future && v.place == none {
@@ -27,10 +27,10 @@ func (m *Meter) zonesOf(future bool) []zone {
 	}
 	if future {
 		m.unknownFuture()
+		slices.SortFunc(m.zones, func(a, b zone) int {
+			return cmp.Or(cmp.Compare(a.known, b.known), cmp.Compare(a.value, b.value))
+		})
 	}
-	slices.SortFunc(m.zones, func(a, b zone) int {
-		return cmp.Or(cmp.Compare(a.known, b.known), cmp.Compare(a.value, b.value))
-	})
 	return m.zones
 }
 
