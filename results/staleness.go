@@ -118,8 +118,8 @@ func stalenessMeasures(s *staleness.Report) []measureView {
 			shownBy(s.Oldest.Key, s.Oldest.Operations),
 			"For at least so long the value had been overwritten when the read began.",
 		}, measureView{
-			"versions missed", "at most " + thousands(s.MostVersions.Versions), shownBy(s.MostVersions.Key, s.MostVersions.Operations),
-			"At least so many newer values the worst read passed over.",
+			"versions missed", thousands(s.MostVersions.Versions) + " by the worst read", shownBy(s.MostVersions.Key, s.MostVersions.Operations),
+			"At least so many newer values it passed over.",
 		})
 	}
 	list = append(list,
@@ -191,7 +191,7 @@ func bucketTime(b staleness.Bucket) string {
 	if b.To == staleness.None {
 		return span(b.From) + " or more"
 	}
-	return span(b.From) + " to " + span(b.To)
+	return period(b.From) + " to " + span(b.To)
 }
 
 func (v *viewer) staleness() {
@@ -265,7 +265,7 @@ func newChartStaleness(s *staleness.Report) *chartStaleness {
 	if s.Prediction != nil {
 		first, last := s.Visibility[0].From, s.Visibility[len(s.Visibility)-1].To
 		for _, p := range s.Prediction.Curve {
-			if p.Nanoseconds >= first && p.Nanoseconds <= last {
+			if p.Nanoseconds >= first && (p.Nanoseconds <= last || last == staleness.None) {
 				points = append(points, point{at: p.Nanoseconds, predicted: &p.Fresh})
 				least = min(least, p.Fresh)
 			}

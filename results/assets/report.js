@@ -169,6 +169,7 @@
     ctx.beginPath(); ctx.rect(box.left, box.top - 4 * ratio, box.width, box.height + 8 * ratio); ctx.clip();
     ctx.strokeStyle = ctx.fillStyle = color("ok-line");
     ctx.lineWidth = 1.5 * ratio;
+    ctx.setLineDash([]); // the prediction's is still set
     s.x.forEach(function (time, i) {
       if (s.fresh[i] == null) { return; }
       var x = u.valToPos(time, "x", true), low = u.valToPos(s.low[i], "y", true), high = u.valToPos(s.high[i], "y", true);
