@@ -45,6 +45,12 @@ func Check(ctx context.Context, operations []history.Operation, o Options) (Repo
 	}
 	report := Report{Faults: t.faults, Stats: stats(t), Claims: make([]Result, len(claims))}
 	report.Validity, report.Warnings = validity(t, report.Stats, o)
+	if !o.NoStaleness {
+		var warning string
+		if report.Staleness, warning = measure(ctx, t, o); warning != "" {
+			report.Warnings = append(report.Warnings, warning)
+		}
+	}
 	// The search for linearizability takes all the time there is, so it comes last.
 	order := make([]int, 0, len(claims))
 	for i, claim := range claims {

@@ -1,6 +1,9 @@
 package checker
 
 import (
+	"context"
+
+	"github.com/refute-lab/refute/checker/staleness"
 	"github.com/refute-lab/refute/harness/history"
 )
 
@@ -62,6 +65,12 @@ type Options struct {
 	// which are to fail; of the traffic no more is asked than that some
 	// operation succeeded, at the end if not before.
 	Planned bool
+	// NoStaleness leaves Report.Staleness out, for callers that want verdicts alone.
+	NoStaleness bool
+	// ManyEvidences returns what evidence there is of the completion events of
+	// those indexes, by index. It is asked once, for the latencies of the
+	// replicas; nil: there is no prediction of staleness.
+	ManyEvidences func(ctx context.Context, completions []int64) (map[int64]*history.Evidence, error)
 	// Progress, if not nil, is told from time to time what is being done, for instance "linearizable: 40 of 120 keys".
 	Progress func(string)
 }
@@ -79,6 +88,9 @@ type Report struct {
 	Warnings []string
 	// Stats describe the traffic.
 	Stats Stats
+	// Staleness says how stale the reads of registers were; nil where it was
+	// not asked for, or no register was written. It decides no claim.
+	Staleness *staleness.Report
 	// Faults are the faults of the history, in the order of their injection.
 	Faults []FaultInterval
 }

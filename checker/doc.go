@@ -123,6 +123,15 @@
 //     costs some microseconds a key.
 //   - It reuses all its memory.
 //
+// # Staleness
+//
+// Beside the verdicts a Report says how stale the reads of plain registers
+// were: package staleness has the measures, this one decides which keys can be
+// measured and takes the replicas' latencies from the evidence for the
+// prediction. It decides no claim. A read can be stale there and refute nothing
+// here: no-stale-reads wants an acknowledged write, while for a measure it is
+// enough that another read had returned the newer value.
+//
 // # Memory
 //
 // The caller's million operations are not copied: each checker walks one key

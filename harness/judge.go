@@ -122,6 +122,7 @@ func judge(ctx context.Context, file *history.File, claims []string, limits plan
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(limits.Check))
 	defer cancel()
 	o.Claims, o.Memory, o.Evidence, o.Progress = claims, limits.CheckMemory, file.Evidence().Lookup, progress
+	o.ManyEvidences = file.Evidence().Read
 	report, err := checker.Check(ctx, operations, o)
 	return report, warnings, err
 }

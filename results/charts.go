@@ -24,6 +24,7 @@ type chartData struct {
 	Phases       []chartPhase         `json:"phases"`
 	Crashes      []chartCrash         `json:"crashes"`
 	Witnesses    []chartMark          `json:"witnesses"`
+	Staleness    *chartStaleness      `json:"staleness,omitempty"`
 }
 
 type chartDots struct {
@@ -66,7 +67,9 @@ func inMillis(nanos int64) float64 {
 }
 
 func (v *viewer) charts() {
-	d := &chartData{LatencyRange: [2]float64{0.1, 1000}, Sample: map[string]chartDots{}}
+	d := &chartData{LatencyRange: [2]float64{0.1, 1000}, Sample: map[string]chartDots{},
+		// The page goes through these lists: an empty one must not become a null.
+		Faults: []chartFault{}, Phases: []chartPhase{}, Crashes: []chartCrash{}, Witnesses: []chartMark{}}
 	v.view.Data = d
 	v.view.BucketWidth = "second"
 	scan := v.run.Scan

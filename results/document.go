@@ -12,6 +12,7 @@ import (
 	"os"
 
 	"github.com/refute-lab/refute/checker"
+	"github.com/refute-lab/refute/checker/staleness"
 	"github.com/refute-lab/refute/harness/history"
 )
 
@@ -34,9 +35,9 @@ type Document struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// Stats describe the traffic of the clients.
 	Stats checker.Stats `json:"stats"`
-	// Staleness holds measures of how old the values were that reads
-	// returned, by the measure's name; empty when none was taken.
-	Staleness map[string]float64 `json:"staleness"`
+	// Staleness says how stale the reads of registers were; null when that
+	// was not measured. Files written before it was have an empty object.
+	Staleness *staleness.Report `json:"staleness"`
 	// Faults are in the order of their injection.
 	Faults []Fault `json:"faults"`
 	// Command is the command line that runs the plan again from flags alone;
@@ -116,7 +117,7 @@ func NewDocument(report checker.Report) *Document {
 		Validity:  append([]string{}, report.Validity...),
 		Warnings:  report.Warnings,
 		Stats:     report.Stats,
-		Staleness: map[string]float64{},
+		Staleness: report.Staleness,
 		Faults:    make([]Fault, 0, len(report.Faults)),
 	}
 	for _, r := range report.Claims {
@@ -190,6 +191,9 @@ func ReadDocument(path string) (*Document, error) {
 	d := &Document{}
 	if err := json.Unmarshal(content, d); err != nil {
 		return nil, fmt.Errorf("results %s: %w", path, err)
+	}
+	if !d.measured() {
+		d.Staleness = nil
 	}
 	if err := d.validate(); err != nil {
 		return nil, fmt.Errorf("results %s: %w", path, err)

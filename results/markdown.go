@@ -48,6 +48,7 @@ func Markdown(run *Run) []byte {
 	for i, c := range d.Claims {
 		run.markdownClaim(&b, i, c)
 	}
+	markdownStaleness(&b, d)
 	markdownFaultTable(&b, d)
 	took := run.took()
 	if run.simulated() {

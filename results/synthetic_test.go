@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/refute-lab/refute/checker"
+	"github.com/refute-lab/refute/checker/staleness"
 	"github.com/refute-lab/refute/harness/history"
 	"github.com/refute-lab/refute/harness/plan"
 )
@@ -256,8 +257,9 @@ func (s *synthetic) finalRead(key string) int {
 func (s *synthetic) report() checker.Report {
 	r := checker.Report{
 		Verdict: checker.Refuted, Stats: s.stats, Faults: s.faults,
-		Validity: []string{"fault f5 (partition majorities-ring) was not verified: 2 of 12 probes across the cut were answered" + s.mark},
-		Warnings: []string{"the process of n5 ended by itself at 19.000 s: exit status 2"},
+		Validity:  []string{"fault f5 (partition majorities-ring) was not verified: 2 of 12 probes across the cut were answered" + s.mark},
+		Warnings:  []string{"the process of n5 ended by itself at 19.000 s: exit status 2"},
+		Staleness: syntheticStaleness(s.mark),
 	}
 	linearizable := checker.Result{
 		Claim: checker.Linearizable, Verdict: checker.Refuted, Checker: "zones, confirmed by porcupine", Seconds: 0.183,
@@ -325,4 +327,34 @@ func (s *synthetic) folder(tb testing.TB, root string) *Folder {
 	}
 	require.NoError(tb, w.Close())
 	return f
+}
+
+// syntheticStaleness is what the measuring of the run might have said.
+func syntheticStaleness(mark string) *staleness.Report {
+	key := "k8" + mark
+	predicted := func(share float64) *float64 { return &share }
+	r := &staleness.Report{
+		Keys: 12, Reads: 9_961, Writes: 6_640, Unexplained: 2,
+		LeftOut:      []staleness.LeftOut{{Why: "values that were written more than once", Keys: 1}},
+		Stale:        staleness.ShareOf(212, 9_959),
+		Versions:     []staleness.VersionBin{{Least: 0, Most: 0, Reads: 9_747}, {Least: 1, Most: 1, Reads: 180}, {Least: 2, Most: 2, Reads: 25}, {Least: 16, Most: 31, Reads: 7}},
+		Age:          &staleness.Quantiles{P50: 3_100_000, P95: 41_000_000, P99: 822_000_000, Max: 4_210_000_000},
+		MostVersions: staleness.MostVersions{Versions: 19, Key: key, Operations: []int64{3101, 3188, 3420}},
+		Oldest:       staleness.Duration{Nanoseconds: 4_210_000_000, Key: key, Operations: []int64{3101, 3188, 3444}},
+		K:            staleness.KAtomicity{Least: 20, Most: 22, Key: key, Operations: []int64{3101, 3188, 3420}},
+		Delta:        staleness.Duration{Nanoseconds: 4_210_000_000, Key: key, Operations: []int64{3101, 3188, 3444}},
+		Gamma:        staleness.Duration{Nanoseconds: 2_105_000_000, Key: key, Operations: []int64{3101, 3188, 3444}},
+		Visibility: []staleness.Bucket{
+			{From: 0, To: 10_000, Fresh: staleness.ShareOf(31, 40), Predicted: predicted(0.82)},
+			{From: 1_000_000, To: 2_000_000, Fresh: staleness.ShareOf(880, 930), Predicted: predicted(0.951)},
+			{From: 2_000_000, To: 5_000_000, Fresh: staleness.ShareOf(2_300, 2_350), Predicted: predicted(0.979)},
+			{From: 100_000_000, To: 200_000_000, Fresh: staleness.ShareOf(6_500, 6_504), Predicted: predicted(1)},
+			{From: 100_000_000_000, To: staleness.None, Fresh: staleness.ShareOf(12, 12), Predicted: predicted(1)},
+		},
+		Prediction: &staleness.Prediction{Quorum: staleness.Quorum{N: 3, R: 1, W: 1}, Trials: 20_000, Writes: 480, Reads: 500, Within: 21_300_000, Versions: []float64{0.333333, 0.555556}},
+	}
+	for i, at := range []int64{10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000} {
+		r.Prediction.Curve = append(r.Prediction.Curve, staleness.Point{Nanoseconds: at, Fresh: []float64{0.82, 0.85, 0.93, 0.995, 1, 1}[i]})
+	}
+	return r
 }

@@ -208,6 +208,11 @@ func (t *terminal) faults() {
 		text += count(len(d.Faults), "fault") + ", of which " + thousands(len(d.Faults)-verified) + " NOT VERIFIED"
 	}
 	t.paragraph("", text+".")
+	if d.measured() {
+		for _, sentence := range stalenessSentences(d.Staleness) {
+			t.paragraph("", sentence)
+		}
+	}
 }
 
 func (t *terminal) verdict() {

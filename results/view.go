@@ -28,6 +28,8 @@ type view struct {
 	HasTrouble                                           bool
 	Buckets                                              []bucketView
 
+	Staleness *stalenessView
+
 	FaultSummary string
 	Faults       []faultView
 	Crashes      []pictureTick
@@ -142,6 +144,7 @@ func newView(run *Run, visualize Visualize, level detail) *view {
 	v.traffic()
 	v.plan()
 	v.charts()
+	v.staleness()
 	v.leftOut()
 	return v.view
 }
@@ -279,11 +282,6 @@ func (v *viewer) traffic() {
 			share = fmt.Sprintf("%.1f %%", 100*float64(s.OkByF[f])/float64(s.ByF[f]))
 		}
 		v.view.ByF = append(v.view.ByF, trafficView{clip(f, 60), thousands(s.ByF[f]), thousands(s.OkByF[f]), share})
-	}
-	for _, name := range slices.Sorted(maps.Keys(v.run.Document.Staleness)) {
-		if len(v.view.Traffic) < v.level.lists {
-			add("staleness "+clip(name, 60), fmt.Sprintf("%.4g", v.run.Document.Staleness[name]))
-		}
 	}
 }
 

@@ -160,7 +160,7 @@ func (s *simulation) check(ctx context.Context, p *plan.Plan, claims []string) (
 		return checker.Report{}, err
 	}
 	s.last = result.Operations
-	return checker.Check(ctx, s.last, checker.Options{Claims: claims, Memory: p.Limits.CheckMemory})
+	return checker.Check(ctx, s.last, checker.Options{Claims: claims, Memory: p.Limits.CheckMemory, NoStaleness: true})
 }
 
 // mainStart is when the main phase began; 0 for a history without one.

@@ -19,10 +19,10 @@ func fullEvent() history.Event {
 		Index: 12, Time: 3_000_000_007, Process: 4, Type: history.Ok, F: history.FRead, Key: "k1",
 		Value: history.IntValue(-5), Error: "quoted \"x\"\n\t\x01é", Node: "n2",
 		Evidence: &history.Evidence{
-			Coordinator: "n2", Required: 2, Version: "100@n1",
+			Coordinator: "n2", Required: 2, Version: "100@n1", Took: 1_900_001,
 			Replicas: []history.ReplicaEvidence{
 				{Node: "n2", Answered: true, Counted: true, Version: "100@n1"},
-				{Node: "n3", HintFor: "n1"},
+				{Node: "n3", HintFor: "n1", RoundTrip: 2_100_000},
 			},
 			Phases: []string{"fetch", "write-back"}, Hints: []string{"n1"},
 		},
@@ -151,11 +151,11 @@ func drawEvent(t *rapid.T) history.Event {
 	}
 	if rapid.Bool().Draw(t, "evidence") {
 		e.Evidence = &history.Evidence{Coordinator: text.Draw(t, "coordinator"), Required: rapid.Int().Draw(t, "required"),
-			Version: text.Draw(t, "version")}
+			Version: text.Draw(t, "version"), Took: rapid.Int64().Draw(t, "took")}
 		for range rapid.IntRange(0, 3).Draw(t, "replicas") {
 			e.Evidence.Replicas = append(e.Evidence.Replicas, history.ReplicaEvidence{Node: text.Draw(t, "replica"),
 				Answered: rapid.Bool().Draw(t, "answered"), Counted: rapid.Bool().Draw(t, "counted"),
-				Version: text.Draw(t, "replica version"), HintFor: text.Draw(t, "hint for")})
+				Version: text.Draw(t, "replica version"), HintFor: text.Draw(t, "hint for"), RoundTrip: rapid.Int64().Draw(t, "round trip")})
 			e.Evidence.Hints = append(e.Evidence.Hints, text.Draw(t, "hint"))
 			e.Evidence.Phases = append(e.Evidence.Phases, text.Draw(t, "phase"))
 		}

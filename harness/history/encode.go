@@ -83,6 +83,10 @@ func appendEvidence(buf []byte, e *Evidence) []byte {
 		buf = append(buf, `,"timestamp":`...)
 		buf = strconv.AppendInt(buf, e.Timestamp, 10)
 	}
+	if e.Took != 0 {
+		buf = append(buf, `,"took":`...)
+		buf = strconv.AppendInt(buf, e.Took, 10)
+	}
 	if len(e.Replicas) > 0 {
 		buf = append(buf, `,"replicas":[`...)
 		for i := range e.Replicas {
@@ -111,6 +115,10 @@ func appendReplica(buf []byte, r *ReplicaEvidence) []byte {
 	}
 	buf = appendField(buf, `,"version":`, r.Version)
 	buf = appendField(buf, `,"hint_for":`, r.HintFor)
+	if r.RoundTrip != 0 {
+		buf = append(buf, `,"round_trip":`...)
+		buf = strconv.AppendInt(buf, r.RoundTrip, 10)
+	}
 	return append(buf, '}')
 }
 

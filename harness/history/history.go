@@ -238,6 +238,9 @@ type Evidence struct {
 	// wall clocks, in nanoseconds since 1970; 0 where it does not, or where
 	// nothing was found.
 	Timestamp int64 `json:"timestamp,omitempty"`
+	// Took is how long the coordinator was at it by its own clock, from the
+	// request to the reply, in nanoseconds; 0 where it does not tell.
+	Took int64 `json:"took,omitempty"`
 	// Replicas lists every replica that was asked, in the order of the preference list.
 	Replicas []ReplicaEvidence `json:"replicas,omitempty"`
 	// Phases names what the coordinator did, in order, for instance "fetch", "write", "write-back".
@@ -258,6 +261,11 @@ type ReplicaEvidence struct {
 	Version string `json:"version,omitempty"`
 	// HintFor is the home replica for which this node stood in (sloppy quorum).
 	HintFor string `json:"hint_for,omitempty"`
+	// RoundTrip is how long, in nanoseconds, the replica took to answer the
+	// coordinator the last time before, in another operation of the same kind
+	// (those that answer before the reply would only be the quick ones); 0
+	// where the target does not tell.
+	RoundTrip int64 `json:"round_trip,omitempty"`
 }
 
 // Fault is the Value of FInject and FHeal operations: what was done, to whom, and the proof.

@@ -146,9 +146,10 @@
     if (!element) { return; }
     element.textContent = "";
     var axis = { stroke: color("muted"), grid: { stroke: color("line"), width: 1 }, ticks: { stroke: color("line"), width: 1 }, font: "11px system-ui, sans-serif" };
+    var above = rowCount * ROW;
     var u = new uPlot({
-      width: element.clientWidth, height: height + rowCount * ROW,
-      padding: [rowCount * ROW + 6, 12, 0, 0],
+      width: element.clientWidth, height: height + above,
+      padding: [above + 6, 12, 0, 0],
       cursor: { sync: { key: "time" }, drag: { x: true, y: false } },
       scales: { x: { time: false, range: function (u, low, high) { return low == null ? [0, 1] : [low, high]; } }, y: options.y },
       axes: [
@@ -158,6 +159,52 @@
       series: [{ label: "at", value: function (u, v) { return v == null ? "–" : v.toFixed(1) + " s"; } }].concat(options.series),
       hooks: { drawClear: [bands], drawAxes: options.scatter ? [scatter] : [], draw: [marks] }
     }, options.data, element);
+    charts.push({ element: element, u: u, height: height + above });
+  }
+
+  // intervals draws the measured shares of fresh reads as points with their intervals.
+  function intervals(u) {
+    var ctx = u.ctx, ratio = devicePixelRatio || 1, box = u.bbox, s = data.staleness;
+    ctx.save();
+    ctx.beginPath(); ctx.rect(box.left, box.top - 4 * ratio, box.width, box.height + 8 * ratio); ctx.clip();
+    ctx.strokeStyle = ctx.fillStyle = color("ok-line");
+    ctx.lineWidth = 1.5 * ratio;
+    ctx.setLineDash([]); // the prediction's is still set
+    s.x.forEach(function (time, i) {
+      if (s.fresh[i] == null) { return; }
+      var x = u.valToPos(time, "x", true), low = u.valToPos(s.low[i], "y", true), high = u.valToPos(s.high[i], "y", true);
+      ctx.beginPath();
+      ctx.moveTo(x, low); ctx.lineTo(x, high);
+      [low, high].forEach(function (y) { ctx.moveTo(x - 3 * ratio, y); ctx.lineTo(x + 3 * ratio, y); });
+      ctx.stroke();
+      ctx.beginPath(); ctx.arc(x, u.valToPos(s.fresh[i], "y", true), 3 * ratio, 0, 2 * Math.PI); ctx.fill();
+    });
+    ctx.restore();
+  }
+
+  // visibility draws the share of fresh reads over the time since the last write, which is no time of the run.
+  function visibility() {
+    var element = document.getElementById("visibility"), s = data.staleness, height = 260;
+    if (!element || !s) { return; }
+    element.textContent = "";
+    var axis = { stroke: color("muted"), grid: { stroke: color("line"), width: 1, filter: decades }, ticks: { stroke: color("line"), width: 1, filter: decades }, font: "11px system-ui, sans-serif" };
+    var share = function (u, v) { return v == null ? "–" : +(100 * v).toPrecision(4) + " %"; };
+    var series = [{ label: "after", value: function (u, v) { return latencyText(v); } }, Object.assign(line("measured", "ok-line", [], share), { spanGaps: true, width: 1 })];
+    if (s.predicted.some(function (p) { return p != null; })) { series.push(Object.assign(line("predicted (PBS)", "text", [7, 4], share), { spanGaps: true })); }
+    var u = new uPlot({
+      width: element.clientWidth, height: height, padding: [10, 12, 0, 0],
+      cursor: { drag: { x: true, y: false } },
+      scales: {
+        x: { time: false, distr: 3, range: function (u, low, high) { return low == null ? [1, 10] : [low * 0.8, high * 1.25]; } },
+        y: { range: function () { return [s.least, 1]; } }
+      },
+      axes: [
+        Object.assign({}, axis, { size: 30, values: function (u, splits) { return decades(u, splits).map(function (v) { return v == null ? "" : latencyText(v); }); } }),
+        Object.assign({}, axis, { size: 62, grid: { stroke: color("line"), width: 1 }, ticks: { stroke: color("line"), width: 1 }, values: function (u, splits) { return splits.map(function (v) { return +(100 * v).toFixed(2) + " %"; }); } })
+      ],
+      series: series,
+      hooks: { draw: [intervals] }
+    }, [s.x, s.fresh, s.predicted].slice(0, series.length), element);
     charts.push({ element: element, u: u, height: height });
   }
 
@@ -187,6 +234,7 @@
       y: rate, data: [data.edges, data.info, data.fail],
       series: [line("info", "info-line", [6, 3], number, true), line("fail", "fail-line", [2, 2], number, true)]
     });
+    visibility();
   }
 
   draw();
@@ -194,7 +242,7 @@
   addEventListener("resize", function () {
     cancelAnimationFrame(waiting);
     waiting = requestAnimationFrame(function () {
-      charts.forEach(function (c) { c.u.setSize({ width: c.element.clientWidth, height: c.height + rowCount * ROW }); });
+      charts.forEach(function (c) { c.u.setSize({ width: c.element.clientWidth, height: c.height }); });
     });
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);

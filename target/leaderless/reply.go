@@ -22,6 +22,7 @@ func Evidence(settings *core.Settings, coordinator core.NodeID, r *core.Reply) *
 		Required:    r.Evidence.Required,
 		Version:     r.Cell.Version.String(),
 		Hints:       names(settings, r.Evidence.Hints),
+		Took:        r.Evidence.Took,
 	}
 	if !settings.Fetches() {
 		e.Timestamp = r.Cell.Version.Time
@@ -35,7 +36,7 @@ func Evidence(settings *core.Settings, coordinator core.NodeID, r *core.Reply) *
 	for i := range r.Evidence.Replicas {
 		from := &r.Evidence.Replicas[i]
 		e.Replicas[i] = history.ReplicaEvidence{
-			Node: settings.Nodes[from.Node], Answered: from.Answered, Counted: from.Counted, Version: from.Version.String(),
+			Node: settings.Nodes[from.Node], Answered: from.Answered, Counted: from.Counted, Version: from.Version.String(), RoundTrip: from.RoundTrip,
 		}
 		if from.StandsIn {
 			e.Replicas[i].HintFor = settings.Nodes[from.HintFor]

@@ -46,6 +46,7 @@ type coordinator struct {
 	requests, standIns deadlines
 	// repairs counts the open operations in phaseAsyncRepair or waiting to enter it.
 	repairs int
+	trips   trips
 	// sequence numbers the versions of this incarnation, lastTime is the last clock reading used.
 	sequence uint32
 	lastTime int64
@@ -73,6 +74,7 @@ type operation struct {
 	get     bool
 	phase   phase
 	course  course // for the evidence
+	began   int64  // Now.Mono, for the evidence
 	key     string
 	// cell is the newest that was read, or what is written.
 	cell    Cell
@@ -223,7 +225,7 @@ func (n *Node) open(q *Request, u quorum, order []NodeID) *operation {
 		op = &operation{legs: make([]leg, 0, u.n)}
 	}
 	op.number = c.open.add(op)
-	op.request, op.get, op.key = q.ID, q.Kind == RequestGet, q.Key
+	op.request, op.get, op.key, op.began = q.ID, q.Kind == RequestGet, q.Key, n.now.Mono
 	op.n, op.w, op.r, op.order = u.n, u.w, u.r, order
 	for home, node := range order[:u.n] {
 		op.legs = append(op.legs, leg{node: node, home: uint8(home)})
@@ -295,6 +297,7 @@ func (n *Node) ask(op *operation, l *leg, kind MessageKind) {
 type homeSet [(MaxNodes + 63) / 64]uint64
 
 func (s *homeSet) add(home uint8)      { s[home/64] |= 1 << (home % 64) }
+func (s *homeSet) remove(home uint8)   { s[home/64] &^= 1 << (home % 64) }
 func (s *homeSet) has(home uint8) bool { return s[home/64]&(1<<(home%64)) != 0 }
 
 // tally counts the home replicas for which some leg has the flag: a home

@@ -122,6 +122,9 @@ type Evidence struct {
 	Phases []string
 	// Hints are the nodes for which a hint was written before the reply.
 	Hints []NodeID
+	// Took is the time from the request to the reply, in nanoseconds of
+	// Now.Mono, at least one.
+	Took int64
 }
 
 // ReplicaEvidence is one replica's part in a request.
@@ -131,6 +134,10 @@ type ReplicaEvidence struct {
 	Answered, Counted bool
 	// Version is what it returned to a get or a fetch.
 	Version Version
+	// RoundTrip is how long the replica took to answer the coordinator in the
+	// latest other request of this kind (a read for a get, else a write) whose
+	// answer had come by the reply, in nanoseconds of Now.Mono; 0 if there was none.
+	RoundTrip int64
 	// Repaired says that it acknowledged a write-back or a blocking repair of
 	// this get before the reply.
 	Repaired bool

@@ -40,6 +40,7 @@
 //	sloppy.go       sloppy quorums
 //	hints.go        hinted handoff: keeping; handoff.go: delivering
 //	detector.go     the failure detector
+//	trips.go        round trips, for the evidence alone
 //	message.go      messages between nodes and their encoding
 //	record.go       records of the log
 //	settings.go     the settings and their checks; settings_table.go: the list

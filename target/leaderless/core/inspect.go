@@ -117,7 +117,8 @@ func (n *Node) Records(yield func(record []byte) bool) {
 
 // Digest is a hash of the node's state: cells, hints, counters and generator.
 // Two nodes that were driven by the same calls have the same digest, on every
-// architecture.
+// architecture. What only the evidence tells (see trips) is not in it: it is
+// missing where the evidence is omitted.
 func (n *Node) Digest() uint64 {
 	d := digest(hashString("node"))
 	d.add(uint64(n.id), uint64(n.incarnation), n.random)

@@ -13,6 +13,9 @@ func (n *Node) startRead(op *operation) {
 func (n *Node) startPhase(op *operation, kind MessageKind) {
 	n.standIn(op, false)
 	op.counted = 0
+	if !n.omitEvidence && kind != MessageFetch {
+		n.coordinator.trips.ask(n, op, kind)
+	}
 	for i := range op.legs {
 		op.legs[i].flags &^= legAnswered | legCounted
 		n.ask(op, &op.legs[i], kind)
@@ -35,6 +38,7 @@ func (op *operation) count(l *leg) {
 
 // readAnswered handles MessageReadAnswer.
 func (n *Node) readAnswered(m *Message) {
+	n.coordinator.trips.answer(n, m, MessageRead)
 	op, l := n.find(m)
 	if op == nil || !op.get || l.is(legAnswered) {
 		return

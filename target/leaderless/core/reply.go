@@ -64,6 +64,7 @@ func (n *Node) tooFew(have, need int, did, consequence string) string {
 
 func (n *Node) evidence(op *operation) Evidence {
 	e := Evidence{Required: op.w, Phases: phasesOf[op.course], Hints: slices.Clone(op.hints), Replicas: make([]ReplicaEvidence, len(op.legs))}
+	e.Took = max(n.now.Mono-op.began, 1)
 	if op.get {
 		e.Required = op.r
 	}
@@ -72,7 +73,7 @@ func (n *Node) evidence(op *operation) Evidence {
 		r := &e.Replicas[i]
 		*r = ReplicaEvidence{
 			Node: l.node, Answered: l.is(legAnswered), Counted: l.is(legCounted),
-			Version: l.version, Repaired: l.is(legRepaired),
+			Version: l.version, Repaired: l.is(legRepaired), RoundTrip: n.coordinator.trips.trip(op, l.node),
 		}
 		if l.is(legStandIn) {
 			r.StandsIn, r.HintFor = true, op.order[l.home]

@@ -48,6 +48,7 @@ func (n *Node) startWrite(op *operation, time int64) {
 
 // written handles MessageWritten: the sender holds the version, or a newer one, durably.
 func (n *Node) written(m *Message) {
+	n.coordinator.trips.answer(n, m, MessageWrite)
 	op, l := n.find(m)
 	if op == nil || !l.is(legSent) || m.Cell.Version != op.cell.Version || l.is(legHolds) {
 		return

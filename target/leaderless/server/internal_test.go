@@ -87,15 +87,17 @@ func TestEvidenceIsThatOfTheHistory(t *testing.T) {
 		}
 		want.Required = rapid.IntRange(0, 3).Draw(t, "required")
 		want.Phases = rapid.SliceOfN(rapid.SampledFrom([]string{"fetch", "write"}), 0, 2).Draw(t, "phases")
-		reply.Evidence.Required, reply.Evidence.Phases = want.Required, want.Phases
+		want.Took = rapid.Int64Min(0).Draw(t, "took")
+		reply.Evidence.Required, reply.Evidence.Phases, reply.Evidence.Took = want.Required, want.Phases, want.Took
 		for _, id := range rapid.SliceOfN(node, 0, 2).Draw(t, "hints") {
 			reply.Evidence.Hints = append(reply.Evidence.Hints, id)
 			want.Hints = append(want.Hints, settings.Nodes[id])
 		}
 		for range rapid.IntRange(0, 3).Draw(t, "replicas") {
 			r := core.ReplicaEvidence{Node: node.Draw(t, "replica"), Answered: rapid.Bool().Draw(t, "answered"),
-				Counted: rapid.Bool().Draw(t, "counted"), Version: version.Draw(t, "its version"), StandsIn: rapid.Bool().Draw(t, "stands in"), HintFor: 1}
-			w := history.ReplicaEvidence{Node: settings.Nodes[r.Node], Answered: r.Answered, Counted: r.Counted, Version: r.Version.String()}
+				Counted: rapid.Bool().Draw(t, "counted"), Version: version.Draw(t, "its version"), StandsIn: rapid.Bool().Draw(t, "stands in"), HintFor: 1,
+				RoundTrip: rapid.Int64Min(0).Draw(t, "round trip")}
+			w := history.ReplicaEvidence{Node: settings.Nodes[r.Node], Answered: r.Answered, Counted: r.Counted, Version: r.Version.String(), RoundTrip: r.RoundTrip}
 			if r.StandsIn {
 				w.HintFor = "n2"
 			}

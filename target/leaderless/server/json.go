@@ -77,6 +77,7 @@ func (s *Server) appendEvidence(b []byte, r *core.Reply) []byte {
 			b = strconv.AppendInt(b, r.Cell.Version.Time, 10)
 		}
 	}
+	b = appendNumber(b, `,"took":`, e.Took)
 	b = appendList(b, `,"replicas":[`, e.Replicas, s.appendReplica)
 	b = appendList(b, `,"phases":[`, e.Phases, func(b []byte, phase *string) []byte { return appendString(b, *phase) })
 	b = appendList(b, `,"hints":[`, e.Hints, func(b []byte, id *core.NodeID) []byte { return appendString(b, s.settings.Nodes[*id]) })
@@ -99,7 +100,16 @@ func (s *Server) appendReplica(b []byte, r *core.ReplicaEvidence) []byte {
 		b = append(b, `,"hint_for":`...)
 		b = appendString(b, s.settings.Nodes[r.HintFor])
 	}
+	b = appendNumber(b, `,"round_trip":`, r.RoundTrip)
 	return append(b, '}')
+}
+
+// appendNumber appends a member that is a number, unless it is 0.
+func appendNumber(b []byte, opening string, n int64) []byte {
+	if n == 0 {
+		return b
+	}
+	return strconv.AppendInt(append(b, opening...), n, 10)
 }
 
 // appendList appends a member that is a list, unless it is empty.
