@@ -124,6 +124,9 @@ type Witness struct {
 	// Causes), as far as that follows from the evidence; CauseUnknown where it
 	// does not, and empty where causes are not asked for (no evidence at all).
 	Cause string `json:"cause,omitempty"`
+	// Why says by which replicas, numbers and versions the cause is proved, or
+	// what is missing for that; empty where Cause is.
+	Why string `json:"why,omitempty"`
 	// Confirmed says that Porcupine, given just these operations, calls them illegal too.
 	Confirmed bool `json:"confirmed_by_porcupine,omitempty"`
 }

@@ -83,6 +83,10 @@ func appendEvidence(buf []byte, e *Evidence) []byte {
 		buf = append(buf, `,"timestamp":`...)
 		buf = strconv.AppendInt(buf, e.Timestamp, 10)
 	}
+	if e.Counter != 0 {
+		buf = append(buf, `,"counter":`...)
+		buf = strconv.AppendInt(buf, e.Counter, 10)
+	}
 	if len(e.Replicas) > 0 {
 		buf = append(buf, `,"replicas":[`...)
 		for i := range e.Replicas {
@@ -111,6 +115,12 @@ func appendReplica(buf []byte, r *ReplicaEvidence) []byte {
 	}
 	buf = appendField(buf, `,"version":`, r.Version)
 	buf = appendField(buf, `,"hint_for":`, r.HintFor)
+	if r.Repaired {
+		buf = append(buf, `,"repaired":true`...)
+	}
+	if r.Fetched {
+		buf = append(buf, `,"fetched":true`...)
+	}
 	return append(buf, '}')
 }
 

@@ -238,6 +238,10 @@ type Evidence struct {
 	// wall clocks, in nanoseconds since 1970; 0 where it does not, or where
 	// nothing was found.
 	Timestamp int64 `json:"timestamp,omitempty"`
+	// Counter is that version's place in the target's order where writers read
+	// the greatest one and add to it, so that no clock decides; 0 where it is
+	// not so, or where nothing was found. Never set together with Timestamp.
+	Counter int64 `json:"counter,omitempty"`
 	// Replicas lists every replica that was asked, in the order of the preference list.
 	Replicas []ReplicaEvidence `json:"replicas,omitempty"`
 	// Phases names what the coordinator did, in order, for instance "fetch", "write", "write-back".
@@ -254,10 +258,16 @@ type ReplicaEvidence struct {
 	Answered bool `json:"answered"`
 	// Counted says that the answer counted toward Required.
 	Counted bool `json:"counted,omitempty"`
-	// Version is the version that it returned (a read); empty for not found.
+	// Version is the version that it returned (a read, or the fetch of a write); empty for not found.
 	Version string `json:"version,omitempty"`
 	// HintFor is the home replica for which this node stood in (sloppy quorum).
 	HintFor string `json:"hint_for,omitempty"`
+	// Repaired says that it was written to by this read, and acknowledged
+	// that, before the coordinator replied: it holds what the read returned.
+	Repaired bool `json:"repaired,omitempty"`
+	// Fetched says that it told the version it had before this write, and that
+	// the new version was chosen after it. Version is that version then.
+	Fetched bool `json:"fetched,omitempty"`
 }
 
 // Fault is the Value of FInject and FHeal operations: what was done, to whom, and the proof.

@@ -23,7 +23,9 @@ func Evidence(settings *core.Settings, coordinator core.NodeID, r *core.Reply) *
 		Version:     r.Cell.Version.String(),
 		Hints:       names(settings, r.Evidence.Hints),
 	}
-	if !settings.Fetches() {
+	if settings.Fetches() {
+		e.Counter = r.Cell.Version.Time
+	} else {
 		e.Timestamp = r.Cell.Version.Time
 	}
 	if len(r.Evidence.Phases) > 0 {
@@ -36,6 +38,7 @@ func Evidence(settings *core.Settings, coordinator core.NodeID, r *core.Reply) *
 		from := &r.Evidence.Replicas[i]
 		e.Replicas[i] = history.ReplicaEvidence{
 			Node: settings.Nodes[from.Node], Answered: from.Answered, Counted: from.Counted, Version: from.Version.String(),
+			Repaired: from.Repaired, Fetched: from.Fetched,
 		}
 		if from.StandsIn {
 			e.Replicas[i].HintFor = settings.Nodes[from.HintFor]

@@ -83,7 +83,7 @@ func TestEvidenceIsThatOfTheHistory(t *testing.T) {
 		s := &Server{name: "n2", settings: settings}
 		want.Timestamp = reply.Cell.Version.Time
 		if rapid.Bool().Draw(t, "writers fetch") {
-			s.settings, want.Timestamp = logical, 0
+			s.settings, want.Timestamp, want.Counter = logical, 0, want.Timestamp
 		}
 		want.Required = rapid.IntRange(0, 3).Draw(t, "required")
 		want.Phases = rapid.SliceOfN(rapid.SampledFrom([]string{"fetch", "write"}), 0, 2).Draw(t, "phases")
@@ -94,8 +94,10 @@ func TestEvidenceIsThatOfTheHistory(t *testing.T) {
 		}
 		for range rapid.IntRange(0, 3).Draw(t, "replicas") {
 			r := core.ReplicaEvidence{Node: node.Draw(t, "replica"), Answered: rapid.Bool().Draw(t, "answered"),
-				Counted: rapid.Bool().Draw(t, "counted"), Version: version.Draw(t, "its version"), StandsIn: rapid.Bool().Draw(t, "stands in"), HintFor: 1}
-			w := history.ReplicaEvidence{Node: settings.Nodes[r.Node], Answered: r.Answered, Counted: r.Counted, Version: r.Version.String()}
+				Counted: rapid.Bool().Draw(t, "counted"), Version: version.Draw(t, "its version"), StandsIn: rapid.Bool().Draw(t, "stands in"), HintFor: 1,
+				Repaired: rapid.Bool().Draw(t, "repaired"), Fetched: rapid.Bool().Draw(t, "fetched")}
+			w := history.ReplicaEvidence{Node: settings.Nodes[r.Node], Answered: r.Answered, Counted: r.Counted, Version: r.Version.String(),
+				Repaired: r.Repaired, Fetched: r.Fetched}
 			if r.StandsIn {
 				w.HintFor = "n2"
 			}

@@ -1,0 +1,361 @@
+package checker
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/refute-lab/refute/harness/history"
+)
+
+// A cause is derived from what the store told about single operations, and
+// each rule is a proof from these premises only:
+//
+//   - a replica that acknowledged a write said that it holds that version or a
+//     newer one durably, and one that answered with a version had it then;
+//   - what a replica holds only grows newer, in the store's own order;
+//   - a read returns the newest version among the answers that it counted;
+//   - a stand-in gives its copy up once the home replica has it.
+//
+// A store that breaks one of the first two has lost data, which is a cause of its own.
+//
+// A finding says that a read returned u although it should have shown the
+// write w, or something newer. The rules are asked in this order, the first
+// that applies is the cause:
+//
+//  1. In the store's own order u is newer than w. Then every replica that gets
+//     both keeps u, so that w was lost the moment it was made, whatever else
+//     went wrong. If the order is that of clocks and u was certainly written
+//     first, the clocks disagreed; if neither was first, the last write won. If
+//     the order is that of counters which writers read first, w's writer did
+//     not see u: the rules below are asked about its fetch instead of the read.
+//  2. A replica whose answer the read counted had held w before, and answered
+//     with less. It lost data, or never had what it acknowledged. That the
+//     sets overlapped excludes all causes below.
+//  3. No home replica was in both sets and w was acknowledged before the read.
+//     Either w + r ≤ n, or stand-ins were counted: by counting, one of the two
+//     must be so. An empty stand-in without which the read of nothing would
+//     not have had its quorum, a hint that never arrived before the end of the
+//     run and a session at r = 1 are these cases by a more telling name.
+//  4. No home replica was in both sets, w was not acknowledged when the read
+//     began, and an earlier read had returned it: w was still on its way, or had
+//     failed. Not if one of the replicas that the read asked was restarted
+//     since: it may have had w and lost it.
+//
+// Where the evidence is not enough the cause is not determined.
+
+// deduction is a cause with the sentences that prove it, or CauseUnknown with what is missing.
+type deduction struct{ cause, why string }
+
+func undetermined(format string, arguments ...any) deduction {
+	return deduction{CauseUnknown, fmt.Sprintf(format, arguments...)}
+}
+
+// deduce derives the cause of a finding. It is empty where the finding does
+// not say what was read instead of what, or the target told nothing.
+func (t *timeline) deduce(f finding, o Options) deduction {
+	if o.Evidence == nil || !t.explicable(&f) {
+		return deduction{}
+	}
+	k := gatherFacts(t, f, o)
+	if !k.told {
+		return deduction{}
+	}
+	switch {
+	case len(f.held) > 0:
+		return k.diverged()
+	case f.class == classFailed:
+		return k.failed()
+	case f.class == classReturned:
+		return k.returned()
+	}
+	return k.missed(miss{newer: f.newer, older: f.older, shown: f.shown, seen: f.first, read: f.second})
+}
+
+// explicable says whether the finding is one that the rules speak of.
+func (t *timeline) explicable(f *finding) bool {
+	if len(f.held) > 0 {
+		return true
+	}
+	writes := func(p int32) bool {
+		return p != none && (t.operations[p].F == history.FWrite || t.operations[p].F == history.FCAS)
+	}
+	if f.second == none || t.operations[f.second].F != history.FRead || t.operations[f.second].Output.Kind() == history.List {
+		return false
+	}
+	if f.class == classFailed {
+		return writes(f.older)
+	}
+	return writes(f.newer) || f.class == classReturned && writes(f.older)
+}
+
+// miss is a read that did not show a write that it should have shown. The
+// fields are positions in the history, or none.
+type miss struct {
+	// newer is the write that was missed, older the one whose value was read
+	// instead, shown the read that proves when that was there.
+	newer, older, shown int32
+	// seen is an earlier read that did show the newer write.
+	seen int32
+	read int32
+}
+
+func (k *facts) missed(m miss) deduction {
+	r := k.of(m.read)
+	q := reading(r)
+	if len(q.answers) == 0 {
+		return undetermined("the store did not tell which replicas answered %s", k.name(r))
+	}
+	newer := k.versionOf(m.newer)
+	if newer == "" {
+		return undetermined("the store did not tell the version of %s", k.name(k.of(m.newer)))
+	}
+	order, known := k.compare(r.e.Version, newer)
+	if known && order > 0 {
+		return k.overruled(m, r.e.Version, newer)
+	}
+	if known && order == 0 {
+		return undetermined("%s returned the version of %s itself", k.name(r), k.name(k.of(m.newer)))
+	}
+	return k.unreached(m.newer, newer, m.seen, q)
+}
+
+// overruled is rule 1: the store's own order puts what was read after what was missed.
+func (k *facts) overruled(m miss, older, newer string) deduction {
+	w := k.of(m.newer)
+	a, b := k.order[older], k.order[newer]
+	switch u := k.of(m.older); {
+	case m.older == none:
+		return undetermined("the write of version %s is not known", older)
+	case !k.earlier(m, w.o) && k.clocks:
+		return deduction{CauseConcurrentWrites, fmt.Sprintf("%s and %s ran at the same time; the first one carries the timestamp that is %s lower, so the second one replaced it",
+			k.name(w), k.name(u), milliseconds(a-b))}
+	case !k.earlier(m, w.o):
+		return undetermined("%s and %s ran at the same time", k.name(w), k.name(u))
+	case k.clocks:
+		return deduction{CauseClockSkew, fmt.Sprintf("%s was invoked after %s was there, but its timestamp is %s lower (%d against %d): the nodes' clocks disagreed, and the greater timestamp won",
+			k.name(w), k.name(u), milliseconds(a-b), b, a)}
+	}
+	q := fetching(w)
+	if len(q.answers) == 0 {
+		return undetermined("%s took the version %s although %s, older in real time, had %s; the store did not tell which replicas were asked for the greatest version",
+			k.name(w), newer, k.name(k.of(m.older)), older)
+	}
+	return k.unreached(m.older, older, m.shown, q)
+}
+
+// earlier says whether the older value was certainly there before the newer write was invoked.
+func (k *facts) earlier(m miss, newer *history.Operation) bool {
+	u := &k.t.operations[m.older]
+	return u.Type == history.Ok && ended(u, newer) || m.shown != none && ended(&k.t.operations[m.shown], newer)
+}
+
+// unreached asks rules 2 to 4: those who asked got no answer with the version
+// of the write. seen is a read that had shown it, or none.
+func (k *facts) unreached(write int32, version string, seen int32, q inquiry) deduction {
+	w := k.of(write)
+	d, found := k.lost(w, version, q)
+	switch {
+	case found:
+		return d
+	case w.o.Type == history.Ok && ended(w.o, q.by.o):
+		return k.apart(w, seen, q)
+	case seen == none || !ended(&k.t.operations[seen], q.by.o):
+		return undetermined("%s was not acknowledged when %s began", k.name(w), k.inquirer(q))
+	}
+	return k.onItsWay(w, k.of(seen), q)
+}
+
+// lost is rule 2. found says that the sets overlapped.
+func (k *facts) lost(w *fact, version string, q inquiry) (d deduction, found bool) {
+	for _, h := range k.holders(w.position, version, q.by.o) {
+		a := q.asked(h.node)
+		if a == nil {
+			continue
+		}
+		if order, known := k.compare(a.version, version); !known && a.version != "" {
+			d, found = undetermined("%s %s version %s and later answered with %s; the store did not tell which of the two is the newer one",
+				h.node, h.did, version, a.version), true
+			continue
+		} else if order >= 0 {
+			d, found = undetermined("%s answered with a version that is not older than that of %s", h.node, k.name(w)), true
+			continue
+		}
+		var last string
+		for _, r := range k.restarts(h.node, h.by.o.Start, finish(q.by.o)) {
+			if r.at >= h.by.o.Start {
+				last = r.what
+			}
+		}
+		had := fmt.Sprintf("%s %s version %s (%s) by %s", h.node, h.did, version, k.value(w), clock(finish(h.by.o)))
+		if last != "" {
+			return deduction{CauseNotDurable, fmt.Sprintf("%s, %s, and then answered %s with %s: what it had promised was not on its disk",
+				had, last, k.inquirer(q), orNothing(a.version))}, true
+		}
+		d, found = deduction{CauseLostData, fmt.Sprintf("%s and later answered %s with %s, although nothing is known to have restarted it in between",
+			had, k.inquirer(q), orNothing(a.version))}, true
+	}
+	return d, found
+}
+
+// apart is rule 3: the write was acknowledged, and no home replica was in both sets.
+func (k *facts) apart(w *fact, seen int32, q inquiry) deduction {
+	var acknowledged []replicaAnswer
+	if w.e != nil {
+		for _, r := range w.e.Replicas {
+			if r.Counted {
+				acknowledged = append(acknowledged, replicaAnswer{node: r.Node, standsFor: r.HintFor})
+			}
+		}
+	}
+	if len(acknowledged) == 0 {
+		return undetermined("the store did not tell which replicas acknowledged %s", k.name(w))
+	}
+	wrote, asked, n := max(w.e.Required, len(acknowledged)), max(q.required, len(q.answers)), len(homesOf(w.e, q.by.e))
+	sets := fmt.Sprintf("%s was acknowledged by %s, %s counted the answers of %s", capital(k.name(w)), names(acknowledged), k.inquirer(q), names(q.answers))
+	if empty := k.emptyStandIn(q); empty != nil {
+		return deduction{CauseFalseNotFound, fmt.Sprintf("%s; of these %s stood in for %s, had never had the key, and its “not found” was needed to make up the %d answers",
+			sets, empty.node, empty.standsFor, q.required)}
+	}
+	if wrote+asked > n {
+		if !slices.ContainsFunc(slices.Concat(acknowledged, q.answers), func(a replicaAnswer) bool { return a.standsFor != "" }) {
+			return undetermined("%s: of %d home replicas, these sets should have shared one", sets, n)
+		}
+		if d, found := k.hinted(w, q); found {
+			return d
+		}
+		return deduction{CauseSloppyQuorum, fmt.Sprintf("%s: w=%d and r=%d of n=%d home replicas would have shared one, but with stand-ins they share none", sets, wrote, asked, n)}
+	}
+	if !q.fetch && asked == 1 && k.sameSession(w, seen, q) {
+		return deduction{CauseSessionMoved, fmt.Sprintf("%s: with r=1 each operation of the client may be answered by another replica", sets)}
+	}
+	return deduction{CauseNoOverlap, fmt.Sprintf("%s: they share none, and w=%d + r=%d ≤ n=%d allows that", sets, wrote, asked, n)}
+}
+
+// emptyStandIn is a stand-in that never had the key, without whose answer a
+// read that found nothing would not have had its quorum.
+func (k *facts) emptyStandIn(q inquiry) (empty *replicaAnswer) {
+	if q.fetch || q.by.o.Output.Kind() != history.Nil {
+		return nil
+	}
+	rest := len(q.answers)
+	for i := range q.answers {
+		if a := &q.answers[i]; a.standsFor != "" && a.version == "" {
+			rest--
+			if empty == nil {
+				empty = a
+			}
+		}
+	}
+	if rest >= q.required {
+		return nil
+	}
+	return empty
+}
+
+// sameSession says whether the process that asked had itself written or seen what it missed.
+func (k *facts) sameSession(w *fact, seen int32, q inquiry) bool {
+	return w.o.Process == q.by.o.Process || seen != none && k.t.operations[seen].Process == q.by.o.Process
+}
+
+// hinted finds, for a read at the end of the run, a stand-in that acknowledged
+// the write for a home replica which was asked and still had not got it. Not
+// where that home replica was restarted: it may have got it and lost it.
+func (k *facts) hinted(w *fact, q inquiry) (d deduction, found bool) {
+	if !k.t.finals.contains(q.by.o.Start) {
+		return d, false
+	}
+	for _, r := range w.e.Replicas {
+		if r.HintFor == "" || !r.Answered || q.asked(r.HintFor) == nil || len(k.restarts(r.HintFor, w.o.Start, finish(q.by.o))) > 0 {
+			continue
+		}
+		return k.undelivered(w, r.Node, r.HintFor, "acknowledged "+k.name(w)+" as a stand-in for", q.by.o.Start), true
+	}
+	return d, false
+}
+
+// undelivered tells of a hint that its keeper had not delivered by the time.
+func (k *facts) undelivered(w *fact, keeper, home, kept string, by int64) deduction {
+	text := fmt.Sprintf("%s %s %s", keeper, kept, home)
+	var last string
+	for _, r := range k.restarts(keeper, w.o.Start, by) {
+		if r.at >= w.o.Start {
+			last = r.what
+		}
+	}
+	switch {
+	case last != "" && k.quiet():
+		return deduction{CauseHintLost, fmt.Sprintf("%s and %s; %s never got it, although the store said at the end that it had nothing left to deliver", text, last, home)}
+	case k.quiet():
+		return deduction{CauseHintUndelivered, fmt.Sprintf("%s, and %s never got it, although the store said at the end that it had nothing left to deliver", text, home)}
+	}
+	return deduction{CauseHintUndelivered, fmt.Sprintf("%s, and %s had not got it by %s", text, home, clock(by))}
+}
+
+// onItsWay is rule 4: the write was not acknowledged when the asking began,
+// though a read had shown it.
+func (k *facts) onItsWay(w, seen *fact, q inquiry) deduction {
+	for _, a := range q.answers {
+		if list := k.restarts(a.node, w.o.Start, finish(q.by.o)); len(list) > 0 {
+			return undetermined("%s, which was asked, %s: it may have had version %s and lost it", a.node, list[len(list)-1].what, k.versionOf(w.position))
+		}
+	}
+	before := reading(seen)
+	if len(before.answers) == 0 {
+		return undetermined("the store did not tell which replicas answered %s", k.name(seen))
+	}
+	had := before.answers[:0:0]
+	for _, a := range before.answers {
+		if a.version == seen.e.Version {
+			had = append(had, a)
+		}
+	}
+	if len(had) == 0 {
+		return undetermined("%s returned a version that none of the answers that it counted had", k.name(seen))
+	}
+	sets := fmt.Sprintf("%s got it from %s; %s counted the answers of %s, which had not got it", capital(k.name(seen)), names(had), k.inquirer(q), names(q.answers))
+	switch {
+	case !q.fetch && q.required == 1 && k.sameSession(w, seen.position, q):
+		return deduction{CauseSessionMoved, fmt.Sprintf("%s: with r=1 each operation of the client may be answered by another replica", sets)}
+	case w.o.Type != history.Ok && ended(w.o, q.by.o):
+		return deduction{CauseFailedWrite, fmt.Sprintf("%s had failed without being undone%s. %s", capital(k.name(w)), reason(w.o.Error), sets)}
+	}
+	return deduction{CauseWriteOnItsWay, fmt.Sprintf("%s had not been acknowledged yet when %s began. %s", capital(k.name(w)), k.inquirer(q), sets)}
+}
+
+// failed: the read shows a write that its client was told is not done.
+func (k *facts) failed() deduction {
+	r, w := k.of(k.f.second), k.of(k.f.older)
+	q := reading(r)
+	for _, a := range q.answers {
+		if r.e.Version != "" && a.version == r.e.Version {
+			return deduction{CauseFailedWrite, fmt.Sprintf("%s had failed%s, yet %s kept its version %s and answered %s with it", capital(k.name(w)), reason(w.o.Error), a.node, a.version, k.inquirer(q))}
+		}
+	}
+	return undetermined("the store did not tell which replica answered %s", k.name(r))
+}
+
+// returned: u, then v, then u again was read. In the store's own order one of
+// them is the newer; the read that shows the other one after it is the one that missed something.
+func (k *facts) returned() deduction {
+	between := none
+	for _, p := range k.f.positions {
+		if p != k.f.first && p != k.f.second && k.t.operations[p].F == history.FRead {
+			between = p
+		}
+	}
+	if between == none {
+		return k.missed(miss{newer: k.f.newer, older: k.f.older, shown: k.f.shown, seen: k.f.first, read: k.f.second})
+	}
+	u, v := k.of(k.f.second), k.of(between)
+	if u.e == nil || v.e == nil {
+		return undetermined("the store did not tell what versions the reads returned")
+	}
+	order, known := k.compare(u.e.Version, v.e.Version)
+	switch {
+	case known && order < 0 && k.f.newer != none:
+		return k.missed(miss{newer: k.f.newer, older: k.f.older, shown: k.f.shown, seen: between, read: k.f.second})
+	case known && order > 0 && k.f.older != none:
+		return k.missed(miss{newer: k.f.older, older: k.f.newer, shown: none, seen: k.f.first, read: between})
+	}
+	return undetermined("the store did not tell which of the versions %s and %s is the newer one", orNothing(u.e.Version), orNothing(v.e.Version))
+}
