@@ -63,7 +63,7 @@ func Causes() []CauseDescription {
 			"w + r > n, yet no home replica of the key was counted both by the write and by the read: stand-ins answered in place of home replicas.",
 			"sloppy=off makes only home replicas count. The price is that a write or a read fails when too few of them can be reached."},
 		{CauseFalseNotFound,
-			"A stand-in that never had the key said “not found”, and that counted as an answer.",
+			"A stand-in that had nothing of the key said “not found”, and that counted as an answer.",
 			"Do not count “not found” from a stand-in (sloppy=off, or Riak's notfound_ok=false). The price is that such a read waits or fails."},
 		{CauseWriteOnItsWay,
 			"One read saw the value before its write was acknowledged; a later read asked replicas that the write had not reached yet (Designing Data-Intensive Applications, Fig. 9-6).",

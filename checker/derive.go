@@ -67,6 +67,8 @@ func (t *timeline) deduce(f finding, o Options) deduction {
 		return k.failed()
 	case f.class == classReturned:
 		return k.returned()
+	case f.class == classOther:
+		return k.nameless()
 	}
 	return k.missed(miss{newer: f.newer, older: f.older, shown: f.shown, seen: f.first, read: f.second})
 }
@@ -78,6 +80,12 @@ func (t *timeline) explicable(f *finding) bool {
 	}
 	writes := func(p int32) bool {
 		return p != none && (t.operations[p].F == history.FWrite || t.operations[p].F == history.FCAS)
+	}
+	if f.class == classOther {
+		return !slices.ContainsFunc(f.positions, func(p int32) bool {
+			o := &t.operations[p]
+			return o.F != history.FRead && o.F != history.FWrite || o.Output.Kind() == history.List
+		})
 	}
 	if f.second == none || t.operations[f.second].F != history.FRead || t.operations[f.second].Output.Kind() == history.List {
 		return false
@@ -172,11 +180,18 @@ func (k *facts) lost(w *fact, version string, q inquiry) (d deduction, found boo
 		if a == nil {
 			continue
 		}
-		if order, known := k.compare(a.version, version); !known && a.version != "" {
+		order, known := k.compare(a.version, version)
+		if !known && q.by.e != nil {
+			// What the asking ended in is no older than any answer to it.
+			order, known = k.compare(q.by.e.Version, version)
+			known = known && order < 0
+		}
+		if !known {
 			d, found = undetermined("%s %s version %s and later answered with %s; the store did not tell which of the two is the newer one",
 				h.node, h.did, version, a.version), true
 			continue
-		} else if order >= 0 {
+		}
+		if order >= 0 {
 			d, found = undetermined("%s answered with a version that is not older than that of %s", h.node, k.name(w)), true
 			continue
 		}
@@ -186,7 +201,7 @@ func (k *facts) lost(w *fact, version string, q inquiry) (d deduction, found boo
 				last = r.what
 			}
 		}
-		had := fmt.Sprintf("%s %s version %s (%s) by %s", h.node, h.did, version, k.value(w), clock(finish(h.by.o)))
+		had := fmt.Sprintf("%s %s %s (%s) by %s", h.node, h.did, k.name(w), orNothing(version), clock(finish(h.by.o)))
 		if last != "" {
 			return deduction{CauseNotDurable, fmt.Sprintf("%s, %s, and then answered %s with %s: what it had promised was not on its disk",
 				had, last, k.inquirer(q), orNothing(a.version))}, true
@@ -211,9 +226,9 @@ func (k *facts) apart(w *fact, seen int32, q inquiry) deduction {
 		return undetermined("the store did not tell which replicas acknowledged %s", k.name(w))
 	}
 	wrote, asked, n := max(w.e.Required, len(acknowledged)), max(q.required, len(q.answers)), len(homesOf(w.e, q.by.e))
-	sets := fmt.Sprintf("%s was acknowledged by %s, %s counted the answers of %s", capital(k.name(w)), names(acknowledged), k.inquirer(q), names(q.answers))
+	sets := fmt.Sprintf("%s was acknowledged by %s, and %s counted the answers of %s", k.name(w), names(acknowledged), k.inquirer(q), names(q.answers))
 	if empty := k.emptyStandIn(q); empty != nil {
-		return deduction{CauseFalseNotFound, fmt.Sprintf("%s; of these %s stood in for %s, had never had the key, and its “not found” was needed to make up the %d answers",
+		return deduction{CauseFalseNotFound, fmt.Sprintf("%s; of these %s stood in for %s, had nothing of the key, and its “not found” was needed to make up the %d answers",
 			sets, empty.node, empty.standsFor, q.required)}
 	}
 	if wrote+asked > n {
@@ -225,7 +240,7 @@ func (k *facts) apart(w *fact, seen int32, q inquiry) deduction {
 		}
 		return deduction{CauseSloppyQuorum, fmt.Sprintf("%s: w=%d and r=%d of n=%d home replicas would have shared one, but with stand-ins they share none", sets, wrote, asked, n)}
 	}
-	if !q.fetch && asked == 1 && k.sameSession(w, seen, q) {
+	if !q.fetch && asked == 1 && k.sameSession(seen, q) {
 		return deduction{CauseSessionMoved, fmt.Sprintf("%s: with r=1 each operation of the client may be answered by another replica", sets)}
 	}
 	return deduction{CauseNoOverlap, fmt.Sprintf("%s: they share none, and w=%d + r=%d ≤ n=%d allows that", sets, wrote, asked, n)}
@@ -252,9 +267,10 @@ func (k *facts) emptyStandIn(q inquiry) (empty *replicaAnswer) {
 	return empty
 }
 
-// sameSession says whether the process that asked had itself written or seen what it missed.
-func (k *facts) sameSession(w *fact, seen int32, q inquiry) bool {
-	return w.o.Process == q.by.o.Process || seen != none && k.t.operations[seen].Process == q.by.o.Process
+// sameSession says whether the finding is about one client: the process that
+// asked had itself written what it missed, which is what is found fault with, or had seen it.
+func (k *facts) sameSession(seen int32, q inquiry) bool {
+	return k.f.class == classOwnWrite || seen != none && k.t.operations[seen].Process == q.by.o.Process
 }
 
 // hinted finds, for a read at the end of the run, a stand-in that acknowledged
@@ -312,14 +328,42 @@ func (k *facts) onItsWay(w, seen *fact, q inquiry) deduction {
 	if len(had) == 0 {
 		return undetermined("%s returned a version that none of the answers that it counted had", k.name(seen))
 	}
-	sets := fmt.Sprintf("%s got it from %s; %s counted the answers of %s, which had not got it", capital(k.name(seen)), names(had), k.inquirer(q), names(q.answers))
+	sets := fmt.Sprintf("%s got it from %s; %s counted the answers of %s, which had not got it", k.name(seen), names(had), k.inquirer(q), names(q.answers))
 	switch {
-	case !q.fetch && q.required == 1 && k.sameSession(w, seen.position, q):
+	case !q.fetch && q.required == 1 && k.sameSession(seen.position, q):
 		return deduction{CauseSessionMoved, fmt.Sprintf("%s: with r=1 each operation of the client may be answered by another replica", sets)}
 	case w.o.Type != history.Ok && ended(w.o, q.by.o):
-		return deduction{CauseFailedWrite, fmt.Sprintf("%s had failed without being undone%s. %s", capital(k.name(w)), reason(w.o.Error), sets)}
+		return deduction{CauseFailedWrite, fmt.Sprintf("%s had failed%s without being undone; %s", k.name(w), reason(w.o.Error), sets)}
 	}
-	return deduction{CauseWriteOnItsWay, fmt.Sprintf("%s had not been acknowledged yet when %s began. %s", capital(k.name(w)), k.inquirer(q), sets)}
+	return deduction{CauseWriteOnItsWay, fmt.Sprintf("%s had not been acknowledged yet when %s began; %s", k.name(w), k.inquirer(q), sets)}
+}
+
+// nameless: no order explains the operations, and none of the patterns that
+// have a name fits, because no value is older than another for certain. The
+// store's own order knows which is: a read of an older version than that of a
+// write which was acknowledged before it began, or of a read which ended before.
+func (k *facts) nameless() deduction {
+	for _, second := range k.f.positions {
+		r := k.of(second)
+		if r.o.F != history.FRead || r.e == nil {
+			continue
+		}
+		for _, first := range k.f.positions {
+			x := k.of(first)
+			if x.e == nil || x.o.Type != history.Ok || !ended(x.o, r.o) {
+				continue
+			}
+			w, seen := x, none
+			if x.o.F == history.FRead {
+				w, seen = k.writeOf(x.e.Version), first
+			}
+			if order, known := k.compare(r.e.Version, x.e.Version); w == nil || !known || order >= 0 {
+				continue
+			}
+			return k.missed(miss{newer: w.position, older: none, shown: none, seen: seen, read: second})
+		}
+	}
+	return undetermined("the store did not tell of any two of these operations that the later one returned an older version")
 }
 
 // failed: the read shows a write that its client was told is not done.
@@ -328,7 +372,7 @@ func (k *facts) failed() deduction {
 	q := reading(r)
 	for _, a := range q.answers {
 		if r.e.Version != "" && a.version == r.e.Version {
-			return deduction{CauseFailedWrite, fmt.Sprintf("%s had failed%s, yet %s kept its version %s and answered %s with it", capital(k.name(w)), reason(w.o.Error), a.node, a.version, k.inquirer(q))}
+			return deduction{CauseFailedWrite, fmt.Sprintf("%s had failed%s, yet %s kept its version %s and answered %s with it", k.name(w), reason(w.o.Error), a.node, a.version, k.inquirer(q))}
 		}
 	}
 	return undetermined("the store did not tell which replica answered %s", k.name(r))

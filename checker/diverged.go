@@ -114,7 +114,7 @@ func (k *facts) lacks(w *fact, version string, h held) deduction {
 		how = "did not get its quorum"
 	}
 	return deduction{CauseUnrepaired, fmt.Sprintf("%s %s; %s had it at the end, but nothing ever brought it to %s, which was not restarted since",
-		capital(k.name(w)), how, list(others), h.node)}
+		k.name(w), how, list(others), h.node)}
 }
 
 // homesOf are the home replicas that the operations asked: all n of the key,

@@ -26,6 +26,8 @@ type facts struct {
 	all []fact
 	// order maps a version to its place in the target's own order, as far as it was told.
 	order map[string]int64
+	// beats has the pairs of versions of which a read counted both and returned the first.
+	beats map[[2]string]bool
 	// clocks says that the order is by timestamps of clocks, not by counters.
 	clocks bool
 	// told says that there is evidence for the finding's own operations, or, of
@@ -36,7 +38,7 @@ type facts struct {
 // gatherFacts looks up the evidence of the finding's operations and of those
 // of the same key before its last one ended.
 func gatherFacts(t *timeline, f finding, o Options) *facts {
-	k := &facts{t: t, f: f, order: map[string]int64{}}
+	k := &facts{t: t, f: f, order: map[string]int64{}, beats: map[[2]string]bool{}}
 	last := int32(0)
 	for _, p := range f.positions {
 		last = max(last, p)
@@ -79,6 +81,13 @@ func (k *facts) learn(x *fact) {
 	case x.e.Counter != 0:
 		k.order[x.e.Version] = x.e.Counter
 	}
+	if x.o.F == history.FRead && x.o.Type == history.Ok {
+		for i := range x.e.Replicas {
+			if r := &x.e.Replicas[i]; r.Counted && r.Version != x.e.Version {
+				k.beats[[2]string{x.e.Version, r.Version}] = true
+			}
+		}
+	}
 }
 
 // of is the fact about the operation at the position; its evidence may be nil.
@@ -92,7 +101,8 @@ func (k *facts) of(p int32) *fact {
 }
 
 // compare compares two versions by the target's own order; known is false
-// where their places were not told or are equal. Nothing is older than everything.
+// where their places were not told, or are equal and no read chose between
+// the two. Nothing is older than everything.
 func (k *facts) compare(a, b string) (c int, known bool) {
 	if a == b {
 		return 0, true
@@ -102,7 +112,15 @@ func (k *facts) compare(a, b string) (c int, known bool) {
 	}
 	x, hasX := k.order[a]
 	y, hasY := k.order[b]
-	return cmp.Compare(x, y), hasX && hasY && x != y
+	switch {
+	case hasX && hasY && x != y:
+		return cmp.Compare(x, y), true
+	case k.beats[[2]string{a, b}]:
+		return 1, !k.beats[[2]string{b, a}]
+	case k.beats[[2]string{b, a}]:
+		return -1, true
+	}
+	return 0, false
 }
 
 // versionOf is the version under which the write at the position is stored:
@@ -175,7 +193,7 @@ func (k *facts) holders(write int32, version string, before *history.Operation) 
 			case r.Repaired && x.e.Version == version:
 				add(r, x, "acknowledged")
 			case r.Answered && r.Version == version:
-				add(r, x, "showed")
+				add(r, x, "answered a read with")
 			}
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/refute-lab/refute/checker"
 	"github.com/refute-lab/refute/harness/explore"
 	"github.com/refute-lab/refute/harness/history"
+	"github.com/refute-lab/refute/harness/plan"
 	"github.com/refute-lab/refute/harness/sim"
 	"github.com/refute-lab/refute/nemesis"
 )
@@ -23,6 +24,8 @@ type planted struct {
 	settings map[string]string
 	kinds    []string
 	skew     time.Duration
+	// schedule, if not nil, makes the faults instead, for a main phase of that length.
+	schedule func(length plan.Duration) []plan.Fault
 	claims   []string
 	// causes are those that the findings may be put down to: the one that was
 	// planted, and those that come with it. Others would be wrong.
@@ -54,12 +57,38 @@ var plantedCauses = map[string]planted{
 		claims: everyClaim[:5], causes: []string{checker.CauseNotDurable}, findings: 20, seeds: 400, share: 0.8},
 	"superseded, successor not synced": {settings: map[string]string{"n": "5", "w": "3", "r": "3", "repair": "abd", "acknowledge": "superseded-early"}, kinds: everyKind,
 		claims: everyClaim[:5], causes: []string{checker.CauseNotDurable, checker.CauseLostData}, findings: 10, seeds: 400, share: 0.8},
-	"hints that die with their keepers": {settings: map[string]string{"n": "2", "w": "1", "r": "2", "sloppy": "on", "hint-log": "off"}, kinds: []string{nemesis.Partition, nemesis.Kill, nemesis.Pause},
-		claims: []string{checker.NoLostWrites}, causes: []string{checker.CauseHintLost, checker.CauseSloppyQuorum}, findings: 10, seeds: 400, share: 0.8},
+	"hints that die with their keepers": {settings: map[string]string{"n": "2", "w": "1", "r": "2", "sloppy": "on", "hint-log": "off"},
+		schedule: cutOffAndKill([]string{"n4", "n5"}, "n4", "n5"),
+		claims:   []string{checker.NoLostWrites}, causes: []string{checker.CauseHintLost}, findings: 20, seeds: 300, share: 0.8},
+	"hints that nobody delivers": {settings: map[string]string{"n": "2", "w": "1", "r": "2", "sloppy": "on", "hints": "off", "repair": "off"},
+		schedule: cutOffAndKill([]string{"n4", "n5"}),
+		claims:   []string{checker.NoLostWrites}, causes: []string{checker.CauseHintUndelivered}, findings: 20, seeds: 300, share: 0.8},
 	"replicas that nobody repairs": {settings: map[string]string{"w": "1", "r": "1", "repair": "off", "hints": "off"}, kinds: []string{nemesis.Partition},
 		claims: []string{checker.Convergence}, causes: []string{checker.CauseUnrepaired}, findings: 40, seeds: 100, share: 0.8},
-	"replicas whose hints are lost": {settings: map[string]string{"repair": "off", "hint-log": "off"}, kinds: []string{nemesis.Partition, nemesis.Kill},
-		claims: []string{checker.Convergence}, causes: []string{checker.CauseHintLost, checker.CauseUnrepaired}, findings: 20, seeds: 200, share: 0.8},
+	"replicas whose hints are lost": {settings: map[string]string{"repair": "off", "hint-log": "off"},
+		schedule: cutOffAndKill([]string{"n1"}, "n2", "n3", "n4", "n5"),
+		claims:   []string{checker.Convergence}, causes: []string{checker.CauseHintLost, checker.CauseUnrepaired}, findings: 20, seeds: 200, share: 0.8},
+}
+
+// cutOffAndKill cuts the nodes off for the last seconds of the main phase and
+// kills others just before its end, so that what those know is not handed over any more.
+func cutOffAndKill(minority []string, killed ...string) func(plan.Duration) []plan.Fault {
+	return func(length plan.Duration) []plan.Fault {
+		begin, end := max(0, length-plan.Duration(1800*time.Millisecond)), length-plan.Duration(30*time.Millisecond)
+		cut := plan.Fault{ID: "f1", Kind: nemesis.Partition, Targets: minority, At: begin, Duration: 2 * length}
+		for _, node := range plan.NodeNames(5) {
+			for _, m := range minority {
+				if !slices.Contains(minority, node) {
+					cut.Cuts = append(cut.Cuts, history.Cut{From: node, To: m}, history.Cut{From: m, To: node})
+				}
+			}
+		}
+		faults := []plan.Fault{cut}
+		if len(killed) > 0 {
+			faults = append(faults, plan.Fault{ID: "f2", Kind: nemesis.Kill, Targets: killed, At: end, Duration: length})
+		}
+		return faults
+	}
 }
 
 // TestPlantedCausesAreDerived: findings are put down to what was planted, or to nothing.
@@ -96,6 +125,9 @@ func (c *planted) witnesses(t *testing.T, seed uint64) (list []checker.Witness) 
 	t.Helper()
 	base, system := setUp(t, c.settings, c.claims...)
 	p := explore.Draw(base, seed, c.kinds, explore.DrawOptions{Skew: c.skew})
+	if c.schedule != nil {
+		p.Schedule = c.schedule(p.Limits.Time)
+	}
 	evidence := map[int64]*history.Evidence{}
 	result, err := sim.Run(t.Context(), p, system, sim.Options{Record: func(e *history.Event) error {
 		if e.Evidence != nil {
