@@ -51,6 +51,7 @@ func gatherFacts(t *timeline, f finding, o Options) *facts {
 	}
 	positions = append(slices.Clone(positions), f.positions...)
 	slices.Sort(positions)
+	evidence := o.lookup(t, positions)
 	for _, p := range slices.Compact(positions) {
 		op := &t.operations[p]
 		if op.F == history.FDump {
@@ -58,12 +59,30 @@ func gatherFacts(t *timeline, f finding, o Options) *facts {
 		}
 		x := fact{position: p, o: op}
 		if op.Completion >= 0 {
-			x.e = o.Evidence(op.Completion)
+			x.e = evidence(op.Completion)
 		}
 		k.learn(&x)
 		k.all = append(k.all, x)
 	}
 	return k
+}
+
+// lookup is o.Evidence for the operations at the positions, read at once if possible.
+func (o *Options) lookup(t *timeline, positions []int32) func(completion int64) *history.Evidence {
+	if o.Evidences == nil {
+		return o.Evidence
+	}
+	completions := make([]int64, 0, len(positions))
+	for _, p := range positions {
+		if c := t.operations[p].Completion; c >= 0 && t.operations[p].F != history.FDump {
+			completions = append(completions, c)
+		}
+	}
+	found := o.Evidences(completions)
+	if found == nil {
+		return o.Evidence
+	}
+	return func(completion int64) *history.Evidence { return found[completion] }
 }
 
 // learn notes the place of the operation's version in the target's order.

@@ -62,7 +62,7 @@ var plantedCauses = map[string]planted{
 		claims:   []string{checker.NoLostWrites}, causes: []string{checker.CauseHintLost}, findings: 20, seeds: 300, share: 0.8},
 	"hints that nobody delivers": {settings: map[string]string{"n": "2", "w": "1", "r": "2", "sloppy": "on", "hints": "off", "repair": "off"},
 		schedule: cutOffAndKill([]string{"n4", "n5"}),
-		claims:   []string{checker.NoLostWrites}, causes: []string{checker.CauseHintUndelivered}, findings: 20, seeds: 300, share: 0.8},
+		claims:   []string{checker.NoLostWrites}, causes: []string{checker.CauseHintUndelivered, checker.CauseSloppyQuorum}, findings: 20, seeds: 300, share: 0.8},
 	"replicas that nobody repairs": {settings: map[string]string{"w": "1", "r": "1", "repair": "off", "hints": "off"}, kinds: []string{nemesis.Partition},
 		claims: []string{checker.Convergence}, causes: []string{checker.CauseUnrepaired}, findings: 40, seeds: 100, share: 0.8},
 	"replicas whose hints are lost": {settings: map[string]string{"repair": "off", "hint-log": "off"},
