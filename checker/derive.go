@@ -124,7 +124,7 @@ func (k *facts) missed(m miss) deduction {
 	if known && order == 0 {
 		return undetermined("%s returned the version of %s itself", k.name(r), k.name(k.of(m.newer)))
 	}
-	return k.unreached(m.newer, newer, m.seen, q)
+	return k.unreached(m.newer, newer, m.seen, q, known)
 }
 
 // overruled is rule 1: the store's own order puts what was read after what was missed.
@@ -140,15 +140,15 @@ func (k *facts) overruled(m miss, older, newer string) deduction {
 	case !k.earlier(m, w.o):
 		return undetermined("%s and %s ran at the same time", k.name(w), k.name(u))
 	case k.clocks:
-		return deduction{CauseClockSkew, fmt.Sprintf("%s was invoked after %s was there, but its timestamp is %s lower (%d against %d): the nodes' clocks disagreed, and the greater timestamp won",
-			k.name(w), k.name(u), milliseconds(a-b), b, a)}
+		return deduction{CauseClockSkew, fmt.Sprintf("%s was invoked after %s was there, but its timestamp is %s lower (%d, stamped by %s, against %d, stamped by %s): the clocks disagreed, and the greater timestamp won",
+			k.name(w), k.name(u), milliseconds(a-b), b, stamper(w), a, stamper(u))}
 	}
 	q := fetching(w)
 	if len(q.answers) == 0 {
 		return undetermined("%s took the version %s although %s, older in real time, had %s; the store did not tell which replicas were asked for the greatest version",
 			k.name(w), newer, k.name(k.of(m.older)), older)
 	}
-	return k.unreached(m.older, older, m.shown, q)
+	return k.unreached(m.older, older, m.shown, q, true)
 }
 
 // earlier says whether the older value was certainly there before the newer write was invoked.
@@ -158,17 +158,20 @@ func (k *facts) earlier(m miss, newer *history.Operation) bool {
 }
 
 // unreached asks rules 2 to 4: those who asked got no answer with the version
-// of the write. seen is a read that had shown it, or none.
-func (k *facts) unreached(write int32, version string, seen int32, q inquiry) deduction {
+// of the write. seen is a read that had shown it, or none. older says that the
+// answers are known to be older, in the store's own order.
+func (k *facts) unreached(write int32, version string, seen int32, q inquiry, older bool) deduction {
 	w := k.of(write)
 	d, found := k.lost(w, version, q)
 	switch {
 	case found:
 		return d
 	case w.o.Type == history.Ok && ended(w.o, q.by.o):
-		return k.apart(w, seen, q)
+		return k.apart(w, version, seen, q, older)
 	case seen == none || !ended(&k.t.operations[seen], q.by.o):
 		return undetermined("%s was not acknowledged when %s began", k.name(w), k.inquirer(q))
+	case !older:
+		return undetermined("the store did not tell whether what %s returned is older than version %s", k.inquirer(q), version)
 	}
 	return k.onItsWay(w, k.of(seen), q)
 }
@@ -187,8 +190,8 @@ func (k *facts) lost(w *fact, version string, q inquiry) (d deduction, found boo
 			known = known && order < 0
 		}
 		if !known {
-			d, found = undetermined("%s %s version %s and later answered with %s; the store did not tell which of the two is the newer one",
-				h.node, h.did, version, a.version), true
+			d, found = undetermined("%s %s %s (version %s) and later %s; the store did not tell which of the two is the newer one",
+				h.node, h.did, k.name(w), version, k.answered(q, a.version)), true
 			continue
 		}
 		if order >= 0 {
@@ -203,17 +206,15 @@ func (k *facts) lost(w *fact, version string, q inquiry) (d deduction, found boo
 		}
 		had := fmt.Sprintf("%s %s %s (%s) by %s", h.node, h.did, k.name(w), orNothing(version), clock(finish(h.by.o)))
 		if last != "" {
-			return deduction{CauseNotDurable, fmt.Sprintf("%s, %s, and then answered %s with %s: what it had promised was not on its disk",
-				had, last, k.inquirer(q), orNothing(a.version))}, true
+			return deduction{CauseNotDurable, fmt.Sprintf("%s, %s, and then %s: what it had promised was not on its disk", had, last, k.answered(q, a.version))}, true
 		}
-		d, found = deduction{CauseLostData, fmt.Sprintf("%s and later answered %s with %s, although nothing is known to have restarted it in between",
-			had, k.inquirer(q), orNothing(a.version))}, true
+		d, found = deduction{CauseLostData, fmt.Sprintf("%s and later %s, although nothing is known to have restarted it in between", had, k.answered(q, a.version))}, true
 	}
 	return d, found
 }
 
 // apart is rule 3: the write was acknowledged, and no home replica was in both sets.
-func (k *facts) apart(w *fact, seen int32, q inquiry) deduction {
+func (k *facts) apart(w *fact, version string, seen int32, q inquiry, older bool) deduction {
 	var acknowledged []replicaAnswer
 	if w.e != nil {
 		for _, r := range w.e.Replicas {
@@ -225,25 +226,43 @@ func (k *facts) apart(w *fact, seen int32, q inquiry) deduction {
 	if len(acknowledged) == 0 {
 		return undetermined("the store did not tell which replicas acknowledged %s", k.name(w))
 	}
-	wrote, asked, n := max(w.e.Required, len(acknowledged)), max(q.required, len(q.answers)), len(homesOf(w.e, q.by.e))
+	wrote, asked := needed(w.e.Required, acknowledged), needed(q.required, q.answers)
+	homes := homesOf(w.e, q.by.e)
 	sets := fmt.Sprintf("%s was acknowledged by %s, and %s counted the answers of %s", k.name(w), names(acknowledged), k.inquirer(q), names(q.answers))
 	if empty := k.emptyStandIn(q); empty != nil {
-		return deduction{CauseFalseNotFound, fmt.Sprintf("%s; of these %s stood in for %s, had nothing of the key, and its “not found” was needed to make up the %d answers",
+		return deduction{CauseFalseNotFound, fmt.Sprintf("%s; of these %s stood in for %s, had nothing of the key, and its “not found” was needed to make up the r=%d answers",
 			sets, empty.node, empty.standsFor, q.required)}
 	}
-	if wrote+asked > n {
-		if !slices.ContainsFunc(slices.Concat(acknowledged, q.answers), func(a replicaAnswer) bool { return a.standsFor != "" }) {
-			return undetermined("%s: of %d home replicas, these sets should have shared one", sets, n)
+	for _, a := range acknowledged {
+		if a.standsFor != "" && q.asked(a.node) != nil && len(k.restarts(a.node, w.o.Start, finish(q.by.o))) > 0 {
+			return undetermined("%s; %s was restarted in between and may have handed the write over or lost it", sets, a.node)
 		}
-		if d, found := k.hinted(w, q); found {
+	}
+	if wrote+asked > len(homes) {
+		standIns := slices.ContainsFunc(slices.Concat(acknowledged, q.answers), func(a replicaAnswer) bool { return a.standsFor != "" })
+		if len(homesOf(w.e)) != len(homes) || len(homesOf(q.by.e)) != len(homes) {
+			return undetermined("%s; the store did not tell how many home replicas the key has", sets)
+		}
+		if !standIns {
+			return undetermined("%s: of the home replicas %s these sets should have shared one", sets, list(homes))
+		}
+		if d, found := k.hinted(w, version, q, older); found {
 			return d
 		}
-		return deduction{CauseSloppyQuorum, fmt.Sprintf("%s: w=%d and r=%d of n=%d home replicas would have shared one, but with stand-ins they share none", sets, wrote, asked, n)}
+		return deduction{CauseSloppyQuorum, fmt.Sprintf("%s: w=%d and r=%d of n=%d home replicas would have shared one, but stand-ins were counted and no home replica is in both", sets, wrote, asked, len(homes))}
 	}
 	if !q.fetch && asked == 1 && k.sameSession(seen, q) {
 		return deduction{CauseSessionMoved, fmt.Sprintf("%s: with r=1 each operation of the client may be answered by another replica", sets)}
 	}
-	return deduction{CauseNoOverlap, fmt.Sprintf("%s: they share none, and w=%d + r=%d ≤ n=%d allows that", sets, wrote, asked, n)}
+	return deduction{CauseNoOverlap, fmt.Sprintf("%s: no home replica is in both, and w=%d + r=%d ≤ n=%d allows that", sets, wrote, asked, len(homes))}
+}
+
+// needed is how many answers made up a quorum.
+func needed(required int, counted []replicaAnswer) int {
+	if required > 0 {
+		return required
+	}
+	return len(counted)
 }
 
 // emptyStandIn is a stand-in that never had the key, without whose answer a
@@ -276,35 +295,38 @@ func (k *facts) sameSession(seen int32, q inquiry) bool {
 // hinted finds, for a read at the end of the run, a stand-in that acknowledged
 // the write for a home replica which was asked and still had not got it. Not
 // where that home replica was restarted: it may have got it and lost it.
-func (k *facts) hinted(w *fact, q inquiry) (d deduction, found bool) {
-	if !k.t.finals.contains(q.by.o.Start) {
+func (k *facts) hinted(w *fact, version string, q inquiry, older bool) (d deduction, found bool) {
+	if !older || !k.t.finals.contains(q.by.o.Start) {
 		return d, false
 	}
 	for _, r := range w.e.Replicas {
 		if r.HintFor == "" || !r.Answered || q.asked(r.HintFor) == nil || len(k.restarts(r.HintFor, w.o.Start, finish(q.by.o))) > 0 {
 			continue
 		}
-		return k.undelivered(w, r.Node, r.HintFor, "acknowledged "+k.name(w)+" as a stand-in for", q.by.o.Start), true
+		return k.undelivered(w, version, r.Node, r.HintFor, "acknowledged "+k.name(w)+" as a stand-in for", q.by.o.Start), true
 	}
 	return d, false
 }
 
-// undelivered tells of a hint that its keeper had not delivered by the time.
-func (k *facts) undelivered(w *fact, keeper, home, kept string, by int64) deduction {
-	text := fmt.Sprintf("%s %s %s", keeper, kept, home)
-	var last string
-	for _, r := range k.restarts(keeper, w.o.Start, by) {
-		if r.at >= w.o.Start {
-			last = r.what
-		}
+// undelivered tells of a hint that its keeper had not delivered by the time:
+// it still kept it, or had it no more. That the home replica had got it and
+// lost it again must have been excluded.
+func (k *facts) undelivered(w *fact, version, keeper, home, kept string, by int64) deduction {
+	text := fmt.Sprintf("%s %s %s, which had not got it by %s", keeper, kept, home, clock(by))
+	h := k.hintsOf(keeper, home, by)
+	if !h.told {
+		return deduction{CauseHintUndelivered, text}
 	}
-	switch {
-	case last != "" && k.quiet():
-		return deduction{CauseHintLost, fmt.Sprintf("%s and %s; %s never got it, although the store said at the end that it had nothing left to deliver", text, last, home)}
-	case k.quiet():
-		return deduction{CauseHintUndelivered, fmt.Sprintf("%s, and %s never got it, although the store said at the end that it had nothing left to deliver", text, home)}
+	if order, known := k.compare(h.version, version); !known {
+		return undetermined("%s; what %s keeps for %s is version %s, and the store did not tell whether that is newer", text, keeper, home, h.version)
+	} else if order >= 0 {
+		return deduction{CauseHintUndelivered, fmt.Sprintf("%s: %s still kept it then", text, keeper)}
 	}
-	return deduction{CauseHintUndelivered, fmt.Sprintf("%s, and %s had not got it by %s", text, home, clock(by))}
+	lost := fmt.Sprintf("%s; by then %s had no such hint any more", text, keeper)
+	if list := k.restarts(keeper, w.o.Start, by); len(list) > 0 {
+		lost += ": it " + list[len(list)-1].what
+	}
+	return deduction{CauseHintLost, lost}
 }
 
 // onItsWay is rule 4: the write was not acknowledged when the asking began,
@@ -401,5 +423,5 @@ func (k *facts) returned() deduction {
 	case known && order > 0 && k.f.older != none:
 		return k.missed(miss{newer: k.f.older, older: k.f.newer, shown: none, seen: k.f.first, read: between})
 	}
-	return undetermined("the store did not tell which of the versions %s and %s is the newer one", orNothing(u.e.Version), orNothing(v.e.Version))
+	return undetermined("the store did not tell which of the two is the newer one: %s or %s", orNothing(u.e.Version), orNothing(v.e.Version))
 }

@@ -97,11 +97,11 @@ func (k *facts) lacks(w *fact, version string, h held) deduction {
 	}
 	for _, r := range w.e.Replicas {
 		if r.HintFor == h.node && r.Answered {
-			return k.undelivered(w, r.Node, h.node, "acknowledged "+k.name(w)+" as a stand-in for", dump.Start)
+			return k.undelivered(w, version, r.Node, h.node, "acknowledged "+k.name(w)+" as a stand-in for", dump.Start)
 		}
 	}
 	if slices.Contains(w.e.Hints, h.node) && w.e.Coordinator != "" {
-		return k.undelivered(w, w.e.Coordinator, h.node, "kept "+k.name(w)+" as a hint for", dump.Start)
+		return k.undelivered(w, version, w.e.Coordinator, h.node, "kept "+k.name(w)+" as a hint for", dump.Start)
 	}
 	var others []string
 	for _, o := range k.f.held {
@@ -135,6 +135,9 @@ func homesOf(evidence ...*history.Evidence) (names []string) {
 
 // name is an operation in a few words: "the write of 7", "the read by process 3 at 0.250 s".
 func (k *facts) name(x *fact) string {
+	if x.o.F == history.FDelete {
+		return fmt.Sprintf("the delete by process %d at %s", x.o.Process, clock(x.o.Start))
+	}
 	if x.o.F == history.FRead {
 		return fmt.Sprintf("the read by process %d at %s", x.o.Process, clock(x.o.Start))
 	}
@@ -150,13 +153,26 @@ func (k *facts) value(x *fact) string {
 
 // inquirer is who asked: "the read by process 3 at 0.250 s".
 func (k *facts) inquirer(q inquiry) string {
-	switch {
-	case q.by.o.F == history.FDump:
-		return fmt.Sprintf("its dump at %s", clock(q.by.o.Start))
-	case q.fetch:
+	if q.fetch {
 		return fmt.Sprintf("the question for the greatest version before %s", k.name(q.by))
 	}
 	return k.name(q.by)
+}
+
+// answered is what a replica answered to those who asked: "answered the read by process 3 at 0.250 s with version 7".
+func (k *facts) answered(q inquiry, version string) string {
+	if q.by.o.F == history.FDump {
+		return fmt.Sprintf("showed %s in its dump at %s", orNothing(version), clock(q.by.o.Start))
+	}
+	return fmt.Sprintf("answered %s with %s", k.inquirer(q), orNothing(version))
+}
+
+// stamper is whose clock stamped the write, as far as that was told.
+func stamper(w *fact) string {
+	if w.e == nil || w.e.Coordinator == "" {
+		return "a clock that was not told"
+	}
+	return w.e.Coordinator
 }
 
 // names lists the nodes of the answers, with those that they stood in for.

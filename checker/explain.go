@@ -228,14 +228,17 @@ func (n narrator) evidence(p int32) string {
 func readEvidence(o *history.Operation, e *history.Evidence) string {
 	var answers []string
 	for _, r := range e.Replicas {
+		said := "version " + r.Version
 		switch {
 		case !r.Answered:
-			answers = append(answers, r.Node+" (not answered by then)")
+			said = "not answered by then"
 		case r.Version == "":
-			answers = append(answers, r.Node+" (not found)")
-		default:
-			answers = append(answers, fmt.Sprintf("%s (version %s)", r.Node, r.Version))
+			said = "not found"
 		}
+		if r.HintFor != "" {
+			said = "standing in for " + r.HintFor + ", " + said
+		}
+		answers = append(answers, fmt.Sprintf("%s (%s)", r.Node, said))
 	}
 	return fmt.Sprintf("The read by process %d at %s%s asked %s%s.", o.Process, clock(o.Start), coordinator(e), list(answers), required("r", e))
 }

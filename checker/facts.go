@@ -2,6 +2,7 @@ package checker
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 
 	"github.com/refute-lab/refute/harness/history"
@@ -305,9 +306,31 @@ func (k *facts) restarts(node string, from, to int64) (list []restart) {
 	return list
 }
 
-// quiet says whether the store reported, at the end of the run, that it had nothing left to deliver.
-func (k *facts) quiet() bool {
-	return slices.ContainsFunc(k.t.operations, func(o history.Operation) bool {
-		return o.Process == history.Nemesis && o.F == history.FPhase && o.Key == history.PhaseQuiet && o.Type == history.Ok
-	})
+// hints is what a dump tells of the writes that a node keeps for another.
+type hints struct {
+	told bool
+	// version is that of the hint for the home replica and key; "" if there is none.
+	version string
+}
+
+// hintsOf is what the last dump of the keeper before the time tells of hints
+// for the home replica.
+func (k *facts) hintsOf(keeper, home string, before int64) (h hints) {
+	for _, p := range k.t.dumps {
+		o := &k.t.operations[p]
+		if o.Node != keeper || o.Start > before {
+			continue
+		}
+		var dump history.Dump
+		if json.Unmarshal(o.Output.Raw(), &dump) != nil {
+			continue
+		}
+		h = hints{told: dump.Hints != nil}
+		for _, d := range dump.Hints {
+			if d.Key == k.f.key && d.For == home {
+				h.version = d.Version
+			}
+		}
+	}
+	return h
 }

@@ -300,6 +300,18 @@ type Cut struct {
 // Dump is the ok Value of an FDump operation: the state of one replica.
 type Dump struct {
 	Entries []DumpEntry `json:"entries"`
+	// Hints are the writes that the replica keeps for others; nil where the
+	// target does not tell, empty where it keeps none.
+	Hints []DumpHint `json:"hints,omitzero"`
+}
+
+// DumpHint is a write that a replica keeps for one of the key's home replicas.
+type DumpHint struct {
+	Key string `json:"key"`
+	// Version is in the target's own notation.
+	Version string `json:"version"`
+	// For is the home replica.
+	For string `json:"for"`
 }
 
 // DumpEntry is one key on one replica.

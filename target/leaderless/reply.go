@@ -91,8 +91,11 @@ func notANumber(node, key, text string, evidence *history.Evidence) *target.Erro
 }
 
 // Dump returns a replica's state, as a client gets it.
-func Dump(settings *core.Settings, entries []core.DumpEntry) history.Dump {
-	dump := history.Dump{Entries: make([]history.DumpEntry, len(entries))}
+func Dump(settings *core.Settings, entries []core.DumpEntry, hints []core.DumpHint) history.Dump {
+	dump := history.Dump{Entries: make([]history.DumpEntry, len(entries)), Hints: make([]history.DumpHint, len(hints))}
+	for i, h := range hints {
+		dump.Hints[i] = history.DumpHint{Key: h.Key, Version: h.Version.String(), For: settings.Nodes[h.Home]}
+	}
 	for i := range entries {
 		e := &entries[i]
 		dump.Entries[i] = history.DumpEntry{
