@@ -229,6 +229,7 @@ func (k *facts) apart(w *fact, version string, seen int32, q inquiry, older bool
 	wrote, asked := needed(w.e.Required, acknowledged), needed(q.required, q.answers)
 	homes := homesOf(w.e, q.by.e)
 	sets := fmt.Sprintf("%s was acknowledged by %s, and %s counted the answers of %s", k.name(w), names(acknowledged), k.inquirer(q), names(q.answers))
+	doubt := k.restartedSince(w, q)
 	if empty := k.emptyStandIn(q); empty != nil {
 		return deduction{CauseFalseNotFound, fmt.Sprintf("%s; of these %s stood in for %s, had nothing of the key, and its “not found” was needed to make up the r=%d answers",
 			sets, empty.node, empty.standsFor, q.required)}
@@ -249,12 +250,24 @@ func (k *facts) apart(w *fact, version string, seen int32, q inquiry, older bool
 		if d, found := k.hinted(w, version, q, older); found {
 			return d
 		}
-		return deduction{CauseSloppyQuorum, fmt.Sprintf("%s: w=%d and r=%d of n=%d home replicas would have shared one, but stand-ins were counted and no home replica is in both", sets, wrote, asked, len(homes))}
+		return deduction{CauseSloppyQuorum, fmt.Sprintf("%s: w=%d and r=%d of n=%d home replicas would have shared one, but stand-ins were counted and no home replica is in both%s", sets, wrote, asked, len(homes), doubt)}
 	}
 	if !q.fetch && asked == 1 && k.sameSession(seen, q) {
-		return deduction{CauseSessionMoved, fmt.Sprintf("%s: with r=1 each operation of the client may be answered by another replica", sets)}
+		return deduction{CauseSessionMoved, fmt.Sprintf("%s: with r=1 each operation of the client may be answered by another replica%s", sets, doubt)}
 	}
-	return deduction{CauseNoOverlap, fmt.Sprintf("%s: no home replica is in both, and w=%d + r=%d ≤ n=%d allows that", sets, wrote, asked, len(homes))}
+	return deduction{CauseNoOverlap, fmt.Sprintf("%s: no home replica is in both, and w=%d + r=%d ≤ n=%d allows that%s", sets, wrote, asked, len(homes), doubt)}
+}
+
+// restartedSince tells of a home replica that was asked and had been restarted
+// since the write began. The sets were apart all the same, and nothing
+// promised that it had the write; but if it had got it later, it also lost it.
+func (k *facts) restartedSince(w *fact, q inquiry) string {
+	for _, a := range q.answers {
+		if list := k.restarts(a.node, w.o.Start, finish(q.by.o)); a.standsFor == "" && len(list) > 0 {
+			return fmt.Sprintf("; %s %s, so that it may also have got the write meanwhile and lost it", a.node, list[len(list)-1].what)
+		}
+	}
+	return ""
 }
 
 // needed is how many answers made up a quorum.
