@@ -51,8 +51,14 @@ func undetermined(format string, arguments ...any) deduction {
 }
 
 // deduce derives the cause of a finding. It is empty where the finding does
-// not say what was read instead of what, or the target told nothing.
-func (t *timeline) deduce(f finding, o Options) deduction {
+// not say what was read instead of what, or the target told nothing. What goes
+// wrong here must not take the verdict with it.
+func (t *timeline) deduce(f finding, o Options) (d deduction) {
+	defer func() {
+		if r := recover(); r != nil {
+			d = undetermined("the derivation failed (%v), which is a defect of this program: please report it with the history", r)
+		}
+	}()
 	if o.Evidence == nil || !t.explicable(&f) {
 		return deduction{}
 	}
@@ -129,11 +135,12 @@ func (k *facts) missed(m miss) deduction {
 
 // overruled is rule 1: the store's own order puts what was read after what was missed.
 func (k *facts) overruled(m miss, older, newer string) deduction {
-	w := k.of(m.newer)
-	a, b := k.order[older], k.order[newer]
-	switch u := k.of(m.older); {
-	case m.older == none:
+	if m.older == none {
 		return undetermined("the write of version %s is not known", older)
+	}
+	w, u := k.of(m.newer), k.of(m.older)
+	a, b := k.order[older], k.order[newer]
+	switch {
 	case !k.earlier(m, w.o) && k.clocks:
 		return deduction{CauseConcurrentWrites, fmt.Sprintf("%s and %s ran at the same time; the first one carries the timestamp that is %s lower, so the second one replaced it",
 			k.name(w), k.name(u), milliseconds(a-b))}

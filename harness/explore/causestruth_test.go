@@ -260,6 +260,7 @@ func TestDerivedCausesAreTrue(t *testing.T) {
 			total, derived, counts := 0, 0, map[string]int{}
 			for seed := uint64(1); seed <= c.seeds; seed++ {
 				base, system := setUp(t, c.settings, everyClaim...)
+				base.Limits.Time = plan.Duration(4 * time.Second) // the trace takes more time than the run
 				p := explore.Draw(base, seed, everyKind, explore.DrawOptions{Skew: c.skew})
 				run, report := simulate(t, p, system, everyClaim)
 				for _, claim := range report.Claims {
