@@ -1,8 +1,6 @@
 package checker
 
 import (
-	"context"
-
 	"github.com/refute-lab/refute/checker/staleness"
 	"github.com/refute-lab/refute/harness/history"
 )
@@ -54,6 +52,11 @@ type Options struct {
 	// Evidence returns the evidence recorded with the completion event of that
 	// index, or nil. It may be nil itself. It is asked for witnesses only.
 	Evidence func(completion int64) *history.Evidence
+	// Evidences does the same for many at once, which for a file is much
+	// faster: what has no evidence is left out. It may be nil; where it fails
+	// it returns nil, and Evidence is asked. Without it there is no prediction
+	// of staleness, for which many operations' evidence is needed.
+	Evidences func(completions []int64) map[int64]*history.Evidence
 	// MinimumOk is how many client operations of the main phase must have
 	// succeeded for the run to be valid. 0: DefaultMinimumOk.
 	MinimumOk int
@@ -67,10 +70,6 @@ type Options struct {
 	Planned bool
 	// NoStaleness leaves Report.Staleness out, for callers that want verdicts alone.
 	NoStaleness bool
-	// ManyEvidences returns what evidence there is of the completion events of
-	// those indexes, by index. It is asked once, for the latencies of the
-	// replicas; nil: there is no prediction of staleness.
-	ManyEvidences func(ctx context.Context, completions []int64) (map[int64]*history.Evidence, error)
 	// Progress, if not nil, is told from time to time what is being done, for instance "linearizable: 40 of 120 keys".
 	Progress func(string)
 }
@@ -136,6 +135,9 @@ type Witness struct {
 	// Causes), as far as that follows from the evidence; CauseUnknown where it
 	// does not, and empty where causes are not asked for (no evidence at all).
 	Cause string `json:"cause,omitempty"`
+	// Why says by which replicas, numbers and versions the cause is proved, or
+	// what is missing for that; empty where Cause is.
+	Why string `json:"why,omitempty"`
 	// Confirmed says that Porcupine, given just these operations, calls them illegal too.
 	Confirmed bool `json:"confirmed_by_porcupine,omitempty"`
 }

@@ -10,7 +10,7 @@ import (
 // checkConvergence compares the dumps of all replicas, which were taken after
 // the target had become quiet and before the final reads, whose read repair
 // would alter the evidence.
-func checkConvergence(_ context.Context, t *timeline, _ Options) Result {
+func checkConvergence(_ context.Context, t *timeline, o Options) Result {
 	result := Result{Claim: Convergence, Checker: "replica-dumps"}
 	if len(t.dumps) == 0 {
 		result.Verdict = Unknown
@@ -42,7 +42,13 @@ func checkConvergence(_ context.Context, t *timeline, _ Options) Result {
 		f := newFinding(classDivergent, key.name)
 		f.text = d.describe(key, replicas)
 		for _, r := range replicas {
-			f.positions = append(f.positions, d.nodes[r.node].position)
+			position := d.nodes[r.node].position
+			f.positions = append(f.positions, position)
+			version := ""
+			if r.entry != nil {
+				version = string(r.entry.version)
+			}
+			f.held = append(f.held, held{d.nodes[r.node].name, version, position})
 		}
 		slices.Sort(f.positions)
 		all.best[key.name] = f
@@ -51,7 +57,7 @@ func checkConvergence(_ context.Context, t *timeline, _ Options) Result {
 	switch {
 	case all.found > 0:
 		result.Verdict = Refuted
-		result.fill(t, Options{}, all)
+		result.fill(t, o, all)
 		result.Explanation = fmt.Sprintf("The replicas of %s of %d disagree although the target had been given time to become quiet.", plural(all.found, "key"), compared)
 	case compared == 0:
 		result.Verdict = Unknown

@@ -105,6 +105,19 @@
 // nobody saw take effect, an idle run or a kind of operation that never
 // succeeded make a verdict worthless, unless a claim was refuted all the same.
 //
+// # Causes
+//
+// A witness says what clients saw. Why the store let it happen follows, often,
+// from what it told about these operations: which replicas acknowledged, which
+// were asked, what versions they had. The causes are the known limits of
+// leaderless stores (see Causes, with what rules each of them out); derive.go
+// has the rules and the few premises from which each is a proof. What it needs
+// of the store is a version for each operation, what each replica answered, an
+// order of the versions (a timestamp, a counter, or a read that chose), stand-ins
+// marked as such, and the hints in the dumps. Where a store tells nothing, nothing
+// is said; where it tells too little, the cause is not determined, and what is
+// missing is named. Evidence never changes a verdict.
+//
 // # Screening
 //
 // An exploration judges thousands of simulated histories, nearly all of which

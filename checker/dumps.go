@@ -211,7 +211,16 @@ func (s *dumpScanner) dump() bool {
 			return false
 		}
 	}
-	return s.is('}') && s.peek() == 0 && s.at == len(s.data)
+	return s.hints() && s.is('}') && s.peek() == 0 && s.at == len(s.data)
+}
+
+// hints passes over the hints that the node keeps for others, if it says that it keeps none.
+func (s *dumpScanner) hints() bool {
+	if !s.is(',') {
+		return true
+	}
+	name, ok := s.text()
+	return ok && string(name) == "hints" && s.is(':') && s.is('[') && s.is(']')
 }
 
 func (s *dumpScanner) entry() bool {

@@ -10,22 +10,23 @@ import (
 
 // explain puts a finding into words: what was seen, what the target told about
 // those operations, which faults were in force. It says only what follows
-// from the history and the evidence, never a supposed cause. The summary
-// leaves out what each replica answered.
-func explain(t *timeline, f finding, o Options) (explanation, summary string) {
+// from the history and the evidence; why is the cause as far as it was derived
+// from them, never a supposed one. The summary leaves out what each replica answered.
+func explain(t *timeline, f finding, why string, o Options) (explanation, summary string) {
 	if f.text != "" {
-		return f.text, f.text
+		text := sentences(f.text, why)
+		return text, text
 	}
 	n := narrator{t: t, f: f, o: o}
 	story, timestamps, faults := n.story(), "", n.faults()
-	parts := []string{story}
+	parts := []string{story, why}
 	if o.Evidence != nil {
 		for _, p := range f.positions[:min(len(f.positions), 6)] {
 			parts = append(parts, n.evidence(p))
 		}
 		timestamps = n.timestamps()
 	}
-	return sentences(append(parts, timestamps, faults)...), sentences(story, timestamps, faults)
+	return sentences(append(parts, timestamps, faults)...), sentences(story, why, timestamps, faults)
 }
 
 // sentences joins those that are not empty.
@@ -270,14 +271,17 @@ func (n narrator) evidence(p int32) string {
 func readEvidence(o *history.Operation, e *history.Evidence) string {
 	var answers []string
 	for _, r := range e.Replicas {
+		said := "version " + r.Version
 		switch {
 		case !r.Answered:
-			answers = append(answers, r.Node+" (not answered by then)")
+			said = "not answered by then"
 		case r.Version == "":
-			answers = append(answers, r.Node+" (not found)")
-		default:
-			answers = append(answers, fmt.Sprintf("%s (version %s)", r.Node, r.Version))
+			said = "not found"
 		}
+		if r.HintFor != "" {
+			said = "standing in for " + r.HintFor + ", " + said
+		}
+		answers = append(answers, fmt.Sprintf("%s (%s)", r.Node, said))
 	}
 	return fmt.Sprintf("The read by process %d at %s%s asked %s%s.", o.Process, clock(o.Start), coordinator(e), list(answers), required("r", e))
 }

@@ -50,6 +50,8 @@ type finding struct {
 	// element is the element of a set.
 	element   int64
 	confirmed bool
+	// held is what the home replicas hold of the key, where they differ.
+	held []held
 	// text replaces the explanation of findings that are not about reads.
 	text string
 }

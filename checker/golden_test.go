@@ -189,8 +189,10 @@ func TestExplanation(t *testing.T) {
 	w := report.Claims[0].Witnesses[0]
 	assert.Equal(t, "Process 1 wrote 2 to r1 through n1 and got ok at 0.210 s; 40 ms later process 3 read r1 through n4 at 0.250 s and got 1. "+
 		"1 was the older value: its write by process 1 through n1 had been acknowledged at 0.110 s, before the newer one's was invoked at 0.200 s. "+
+		"Why: the write of 2 was acknowledged by n1 and n2, and the read by process 3 at 0.250 s counted the answers of n3 and n4 (standing in for n1): "+
+		"w=2 and r=2 of n=3 home replicas would have shared one, but stand-ins were counted and no home replica is in both (sloppy-quorum). "+
 		"The write of 2, coordinated by n1, was acknowledged by n1 and n2 (w=2) with version 200@n1; not yet by n3. "+
-		"The read by process 3 at 0.250 s, coordinated by n4, asked n3 (version 100@n1) and n4 (not found) (r=2). "+
+		"The read by process 3 at 0.250 s, coordinated by n4, asked n1 (not answered by then), n2 (not answered by then), n3 (version 100@n1) and n4 (standing in for n1, not found) (r=2). "+
 		"In force during these operations: fault f1 (partition: {n1 n2} | {n3 n4 n5}).", w.Explanation)
 	assert.Equal(t, []string{"f1"}, w.Faults)
 	assert.Equal(t, "1 read, on 1 key, returned a state certainly older than an acknowledged write that had ended before the read began.", report.Claims[0].Explanation)

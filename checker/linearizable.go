@@ -340,7 +340,9 @@ func (t *timeline) witness(f finding, o Options) Witness {
 	for _, fault := range inForce(t.faults, t.operations, f.positions) {
 		w.Faults = append(w.Faults, fault.ID)
 	}
-	w.Explanation, w.Summary = explain(t, f, o)
+	d := t.deduce(f, o)
+	w.Cause, w.Why = d.cause, d.why
+	w.Explanation, w.Summary = explain(t, f, d.sentence(), o)
 	return w
 }
 

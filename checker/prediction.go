@@ -21,7 +21,7 @@ const (
 // predict predicts the staleness from the latencies of the replicas that the
 // evidence tells of. why says why there is no prediction.
 func predict(ctx context.Context, t *timeline, o Options) (*staleness.Curve, *staleness.Prediction, string) {
-	if o.ManyEvidences == nil {
+	if o.Evidences == nil {
 		return nil, nil, "there is no evidence of the target's replicas"
 	}
 	reads, writes := t.sample(history.FRead), t.sample(history.FWrite)
@@ -31,9 +31,9 @@ func predict(ctx context.Context, t *timeline, o Options) (*staleness.Curve, *st
 			completions = append(completions, t.operations[p].Completion)
 		}
 	}
-	evidence, err := o.ManyEvidences(ctx, completions)
-	if err != nil {
-		return nil, nil, "the evidence could not be read: " + err.Error()
+	evidence := o.Evidences(completions)
+	if evidence == nil {
+		return nil, nil, "the evidence could not be read"
 	}
 	p := predictor{timeline: t, evidence: evidence, nodes: map[string]int32{}}
 	if len(evidence) == 0 {

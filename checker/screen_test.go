@@ -350,6 +350,12 @@ func TestDumpScannerReadsWhatJSONReads(t *testing.T) {
 				Tombstone: rapid.Bool().Draw(t, "tombstone"), Home: rapid.SliceOfN(text, 0, 3).Draw(t, "home"),
 			})
 		}
+		if rapid.Bool().Draw(t, "hints told") {
+			dump.Hints = []history.DumpHint{}
+			for range rapid.IntRange(0, 1).Draw(t, "hints") {
+				dump.Hints = append(dump.Hints, history.DumpHint{Key: text.Draw(t, "hinted"), Version: "1", For: "n1"})
+			}
+		}
 		raw, err := json.Marshal(dump)
 		require.NoError(t, err)
 		parts := []string{"{", "}", "[", "]", ",", ":", " ", "\n", "null", "true", "false", `"`, `\u0041`, `"key":"k"`, `"home":["n1"]`, `"Key":"k"`, "\x00", "1"}
@@ -378,7 +384,7 @@ func TestDumpScannerReadsWhatJSONReads(t *testing.T) {
 			require.Equal(t, want.Entries[i], got, "%s", raw)
 		}
 	})
-	usual, err := json.Marshal(history.Dump{Entries: []history.DumpEntry{{Key: "r1", Version: "100@n1", Value: "1", Home: []string{"n1", "n2"}}, {Key: "r2", Tombstone: true}}})
+	usual, err := json.Marshal(history.Dump{Entries: []history.DumpEntry{{Key: "r1", Version: "100@n1", Value: "1", Home: []string{"n1", "n2"}}, {Key: "r2", Tombstone: true}}, Hints: []history.DumpHint{}})
 	require.NoError(t, err)
 	s := dumpScanner{data: usual}
 	assert.True(t, s.dump(), "%s", usual)

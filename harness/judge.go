@@ -121,8 +121,15 @@ func judge(ctx context.Context, file *history.File, claims []string, limits plan
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(limits.Check))
 	defer cancel()
-	o.Claims, o.Memory, o.Evidence, o.Progress = claims, limits.CheckMemory, file.Evidence().Lookup, progress
-	o.ManyEvidences = file.Evidence().Read
+	evidence := file.Evidence()
+	o.Claims, o.Memory, o.Evidence, o.Progress = claims, limits.CheckMemory, evidence.Lookup, progress
+	o.Evidences = func(completions []int64) map[int64]*history.Evidence {
+		found, err := evidence.Read(ctx, completions)
+		if err != nil {
+			return nil // it is looked up one by one, and Lookup says what it cannot read
+		}
+		return found
+	}
 	report, err := checker.Check(ctx, operations, o)
 	return report, warnings, err
 }

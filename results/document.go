@@ -79,6 +79,13 @@ type WitnessDetail struct {
 	Summary string `json:"summary,omitempty"`
 	// Faults are the identifiers of the faults in force during the witness.
 	Faults []string `json:"faults,omitempty"`
+	// Cause is why the target let it happen, by its name in checker.Causes, as
+	// far as that was derived from what the target told; Why proves it, or says
+	// what is missing. Remedy says what would rule it out. All are empty
+	// where the target told nothing.
+	Cause  string `json:"cause,omitempty"`
+	Why    string `json:"why,omitempty"`
+	Remedy string `json:"remedy,omitempty"`
 	// Confirmed says that Porcupine finds the witness illegal by itself.
 	Confirmed bool `json:"confirmed_by_porcupine,omitempty"`
 }
@@ -137,8 +144,10 @@ func newClaim(r checker.Result) Claim {
 	}
 	for _, w := range r.Witnesses {
 		c.Witnesses = append(c.Witnesses, append([]int64{}, w.Operations...))
+		cause, _ := checker.DescribeCause(w.Cause)
 		c.WitnessDetails = append(c.WitnessDetails, WitnessDetail{
 			Class: w.Class, Key: w.Key, Explanation: w.Explanation, Summary: w.Summary, Faults: w.Faults, Confirmed: w.Confirmed,
+			Cause: w.Cause, Why: w.Why, Remedy: cause.Remedy,
 		})
 	}
 	return c

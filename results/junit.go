@@ -155,6 +155,11 @@ func (run *Run) claimText(c Claim) string {
 		for _, line := range wrap(clip(detail.Explanation, 2000), 98) {
 			fmt.Fprintln(&b, "  "+line)
 		}
+		for _, text := range []string{prefixed("Cause: ", causeText(detail)), prefixed("Remedy: ", detail.Remedy)} {
+			for _, line := range wrap(clip(text, 1000), 98) {
+				fmt.Fprintln(&b, "  "+line)
+			}
+		}
 		for _, line := range run.witnessLines(position, i, 98) {
 			fmt.Fprintln(&b, "  "+line)
 		}

@@ -76,6 +76,12 @@ func (run *Run) markdownClaim(b *bytes.Buffer, position int, c Claim) {
 		if detail.Explanation != "" && detail.Explanation != c.Explanation {
 			fmt.Fprintf(b, "%s\n\n", md(clip(detail.Explanation, 2000)))
 		}
+		if cause := causeText(detail); cause != "" {
+			fmt.Fprintf(b, "**Cause**: %s\n\n", md(clip(cause, 1000)))
+		}
+		if detail.Remedy != "" {
+			fmt.Fprintf(b, "**Remedy**: %s\n\n", md(clip(detail.Remedy, 1000)))
+		}
 		scene := run.Scan.Scene(position, i)
 		if scene == nil || len(scene.Witness) == 0 {
 			fmt.Fprintf(b, "Operations %s.\n", strings.Trim(fmt.Sprint(indexes), "[]"))

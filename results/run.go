@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/refute-lab/refute/checker"
 	"github.com/refute-lab/refute/harness/plan"
 )
 
@@ -55,6 +56,15 @@ func (run *Run) position(claim string) int {
 		}
 	}
 	return -1
+}
+
+// causeText says of a derived cause what it is in general; empty where none was derived.
+func causeText(w WitnessDetail) string {
+	cause, found := checker.DescribeCause(w.Cause)
+	if !found {
+		return ""
+	}
+	return cause.Name + ". " + cause.Description
 }
 
 // witnessTitle is a witness in a few words: `stale-read on key k1, confirmed by Porcupine`.

@@ -288,6 +288,7 @@ func (s *synthetic) report() checker.Report {
 				Class: "lost-sequential", Key: lost.Key, Operations: []int64{int64(s.lost), int64(s.finalRead(lost.Key))},
 				Summary:     "The later write carries the lower timestamp.",
 				Explanation: "n1 coordinated the write while it was cut off (f1); its timestamp was behind, so that older values won.", Faults: []string{"f1"},
+				Cause: checker.CauseClockSkew, Why: "its timestamp is 3.1 s lower" + s.mark,
 			}},
 		},
 		{Claim: checker.ReadYourWrites, Verdict: checker.Holds, Checker: "sessions", Seconds: 0.008, Explanation: "4,812 reads of 12 processes were compared with their own earlier writes; none was older."},

@@ -166,6 +166,8 @@ func (t *terminal) claim(position int, c Claim) {
 	if detail.Explanation != c.Explanation {
 		t.paragraph("  ", detail.Explanation)
 	}
+	t.paragraph("  ", prefixed("Cause: ", causeText(detail)))
+	t.paragraph("  ", prefixed("Remedy: ", detail.Remedy))
 	for _, line := range t.run.witnessLines(position, 0, t.width-4) {
 		t.line("    " + line)
 	}

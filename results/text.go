@@ -72,6 +72,14 @@ func wrap(s string, width int) []string {
 	return lines
 }
 
+// prefixed is the text with the word before it, or nothing at all.
+func prefixed(word, text string) string {
+	if text == "" {
+		return ""
+	}
+	return word + text
+}
+
 // firstSentence is the text up to the first full stop that ends a sentence.
 func firstSentence(s string) string {
 	if i := strings.Index(s, ". "); i >= 0 {

@@ -58,6 +58,7 @@ type claimView struct {
 type witnessView struct {
 	Number             int
 	Title, Explanation string
+	Cause, Remedy      string
 	Faults             []chip
 	Picture            *picture
 	Diagram            *diagram

@@ -51,6 +51,7 @@ func (v *viewer) witness(position, i int, c Claim) witnessView {
 	if info.Explanation != c.Explanation {
 		out.Explanation = clip(info.Explanation, v.level.text)
 	}
+	out.Cause, out.Remedy = causeText(info), clip(info.Remedy, v.level.text)
 	for _, id := range info.Faults {
 		if f, ok := v.run.Document.fault(id); ok && len(out.Faults) < 20 {
 			out.Faults = append(out.Faults, chip{f.class(), f.describe() + " · " + instant(f.Start) + " to " + f.ended() + " · " + f.proof()})

@@ -155,12 +155,20 @@ func (s *simulation) check(ctx context.Context, p *plan.Plan, claims []string) (
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(p.Limits.Check))
 	defer cancel()
 	// Once more, and not in brief: explanations name the faults.
-	result, err := s.world.Run(ctx, sim.Options{})
+	// And with evidence, from which the causes are derived.
+	evidence := map[int64]*history.Evidence{}
+	result, err := s.world.Run(ctx, sim.Options{Record: func(e *history.Event) error {
+		if e.Evidence != nil {
+			evidence[e.Index] = e.Evidence
+		}
+		return nil
+	}})
 	if err != nil {
 		return checker.Report{}, err
 	}
 	s.last = result.Operations
-	return checker.Check(ctx, s.last, checker.Options{Claims: claims, Memory: p.Limits.CheckMemory, NoStaleness: true})
+	return checker.Check(ctx, s.last, checker.Options{Claims: claims, Memory: p.Limits.CheckMemory, NoStaleness: true,
+		Evidence: func(completion int64) *history.Evidence { return evidence[completion] }})
 }
 
 // mainStart is when the main phase began; 0 for a history without one.

@@ -87,6 +87,10 @@ func appendEvidence(buf []byte, e *Evidence) []byte {
 		buf = append(buf, `,"took":`...)
 		buf = strconv.AppendInt(buf, e.Took, 10)
 	}
+	if e.Counter != 0 {
+		buf = append(buf, `,"counter":`...)
+		buf = strconv.AppendInt(buf, e.Counter, 10)
+	}
 	if len(e.Replicas) > 0 {
 		buf = append(buf, `,"replicas":[`...)
 		for i := range e.Replicas {
@@ -118,6 +122,12 @@ func appendReplica(buf []byte, r *ReplicaEvidence) []byte {
 	if r.RoundTrip != 0 {
 		buf = append(buf, `,"round_trip":`...)
 		buf = strconv.AppendInt(buf, r.RoundTrip, 10)
+	}
+	if r.Repaired {
+		buf = append(buf, `,"repaired":true`...)
+	}
+	if r.Fetched {
+		buf = append(buf, `,"fetched":true`...)
 	}
 	return append(buf, '}')
 }

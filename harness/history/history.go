@@ -241,6 +241,10 @@ type Evidence struct {
 	// Took is how long the coordinator was at it by its own clock, from the
 	// request to the reply, in nanoseconds; 0 where it does not tell.
 	Took int64 `json:"took,omitempty"`
+	// Counter is that version's place in the target's order where writers read
+	// the greatest one and add to it, so that no clock decides; 0 where it is
+	// not so, or where nothing was found. Never set together with Timestamp.
+	Counter int64 `json:"counter,omitempty"`
 	// Replicas lists every replica that was asked, in the order of the preference list.
 	Replicas []ReplicaEvidence `json:"replicas,omitempty"`
 	// Phases names what the coordinator did, in order, for instance "fetch", "write", "write-back".
@@ -257,7 +261,7 @@ type ReplicaEvidence struct {
 	Answered bool `json:"answered"`
 	// Counted says that the answer counted toward Required.
 	Counted bool `json:"counted,omitempty"`
-	// Version is the version that it returned (a read); empty for not found.
+	// Version is the version that it returned (a read, or the fetch of a write); empty for not found.
 	Version string `json:"version,omitempty"`
 	// HintFor is the home replica for which this node stood in (sloppy quorum).
 	HintFor string `json:"hint_for,omitempty"`
@@ -266,6 +270,12 @@ type ReplicaEvidence struct {
 	// (those that answer before the reply would only be the quick ones); 0
 	// where the target does not tell.
 	RoundTrip int64 `json:"round_trip,omitempty"`
+	// Repaired says that it was written to by this read, and acknowledged
+	// that, before the coordinator replied: it holds what the read returned.
+	Repaired bool `json:"repaired,omitempty"`
+	// Fetched says that it told the version it had before this write, and that
+	// the new version was chosen after it. Version is that version then.
+	Fetched bool `json:"fetched,omitempty"`
 }
 
 // Fault is the Value of FInject and FHeal operations: what was done, to whom, and the proof.
@@ -298,6 +308,18 @@ type Cut struct {
 // Dump is the ok Value of an FDump operation: the state of one replica.
 type Dump struct {
 	Entries []DumpEntry `json:"entries"`
+	// Hints are the writes that the replica keeps for others; nil where the
+	// target does not tell, empty where it keeps none.
+	Hints []DumpHint `json:"hints,omitzero"`
+}
+
+// DumpHint is a write that a replica keeps for one of the key's home replicas.
+type DumpHint struct {
+	Key string `json:"key"`
+	// Version is in the target's own notation.
+	Version string `json:"version"`
+	// For is the home replica.
+	For string `json:"for"`
 }
 
 // DumpEntry is one key on one replica.

@@ -117,7 +117,7 @@ func (w *World) dump() {
 			w.fail(w.end(number, nil, "the node is down"))
 			continue
 		}
-		w.fail(w.end(number, leaderless.Dump(&w.settings, w.hosts[i].node.Dump()), ""))
+		w.fail(w.end(number, leaderless.Dump(&w.settings, w.hosts[i].node.Dump(), w.hosts[i].node.Hints()), ""))
 	}
 	w.span = phase
 	w.leave("")

@@ -24,7 +24,9 @@ func Evidence(settings *core.Settings, coordinator core.NodeID, r *core.Reply) *
 		Hints:       names(settings, r.Evidence.Hints),
 		Took:        r.Evidence.Took,
 	}
-	if !settings.Fetches() {
+	if settings.Fetches() {
+		e.Counter = r.Cell.Version.Time
+	} else {
 		e.Timestamp = r.Cell.Version.Time
 	}
 	if len(r.Evidence.Phases) > 0 {
@@ -36,7 +38,8 @@ func Evidence(settings *core.Settings, coordinator core.NodeID, r *core.Reply) *
 	for i := range r.Evidence.Replicas {
 		from := &r.Evidence.Replicas[i]
 		e.Replicas[i] = history.ReplicaEvidence{
-			Node: settings.Nodes[from.Node], Answered: from.Answered, Counted: from.Counted, Version: from.Version.String(), RoundTrip: from.RoundTrip,
+			Node: settings.Nodes[from.Node], Answered: from.Answered, Counted: from.Counted, Version: from.Version.String(),
+			Repaired: from.Repaired, Fetched: from.Fetched, RoundTrip: from.RoundTrip,
 		}
 		if from.StandsIn {
 			e.Replicas[i].HintFor = settings.Nodes[from.HintFor]
@@ -89,8 +92,11 @@ func notANumber(node, key, text string, evidence *history.Evidence) *target.Erro
 }
 
 // Dump returns a replica's state, as a client gets it.
-func Dump(settings *core.Settings, entries []core.DumpEntry) history.Dump {
-	dump := history.Dump{Entries: make([]history.DumpEntry, len(entries))}
+func Dump(settings *core.Settings, entries []core.DumpEntry, hints []core.DumpHint) history.Dump {
+	dump := history.Dump{Entries: make([]history.DumpEntry, len(entries)), Hints: make([]history.DumpHint, len(hints))}
+	for i, h := range hints {
+		dump.Hints[i] = history.DumpHint{Key: h.Key, Version: h.Version.String(), For: settings.Nodes[h.Home]}
+	}
 	for i := range entries {
 		e := &entries[i]
 		dump.Entries[i] = history.DumpEntry{

@@ -107,6 +107,7 @@ const (
 	legRepaired // it acknowledged a write-back or repair
 	legHinted   // a hint is kept for it
 	legStandIn
+	legFetched // its answer to the fetch was one of those that the version was chosen by
 )
 
 func (l *leg) is(f legFlags) bool { return l.flags&f != 0 }

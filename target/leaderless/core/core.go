@@ -141,6 +141,9 @@ type ReplicaEvidence struct {
 	// Repaired says that it acknowledged a write-back or a blocking repair of
 	// this get before the reply.
 	Repaired bool
+	// Fetched says that it answered the fetch of this put in time for the
+	// version to be chosen after its answer, which is Version.
+	Fetched bool
 	// StandsIn says that the node was asked in place of HintFor (sloppy quorum).
 	StandsIn bool
 	HintFor  NodeID

@@ -25,7 +25,7 @@ func (n *Node) fetched(m *Message) {
 	if op == nil || op.phase != phaseFetch || l.is(legAnswered) {
 		return
 	}
-	l.flags |= legAnswered
+	l.flags |= legAnswered | legFetched
 	l.version = m.Cell.Version
 	op.count(l)
 	if op.counted < op.r {

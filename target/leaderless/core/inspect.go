@@ -27,6 +27,25 @@ func (n *Node) Dump() []DumpEntry {
 	return entries
 }
 
+// DumpHint is a hint that a node keeps.
+type DumpHint struct {
+	Key     string
+	Version Version
+	// Home is the home replica that it is for.
+	Home NodeID
+}
+
+// Hints returns the hints that this node keeps for others, sorted by home replica and key.
+func (n *Node) Hints() []DumpHint {
+	hints := make([]DumpHint, 0, n.hints.count)
+	for home := range n.hints.queues {
+		for _, h := range n.hints.sorted(NodeID(home)) {
+			hints = append(hints, DumpHint{Key: h.key, Version: h.memory.Version, Home: NodeID(home)})
+		}
+	}
+	return hints
+}
+
 // Held returns what this replica answers to reads of the key: the zero Cell if
 // it has nothing.
 func (n *Node) Held(key string) Cell {

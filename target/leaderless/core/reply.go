@@ -73,7 +73,7 @@ func (n *Node) evidence(op *operation) Evidence {
 		r := &e.Replicas[i]
 		*r = ReplicaEvidence{
 			Node: l.node, Answered: l.is(legAnswered), Counted: l.is(legCounted),
-			Version: l.version, Repaired: l.is(legRepaired), RoundTrip: n.coordinator.trips.trip(op, l.node),
+			Version: l.version, Repaired: l.is(legRepaired), Fetched: l.is(legFetched), RoundTrip: n.coordinator.trips.trip(op, l.node),
 		}
 		if l.is(legStandIn) {
 			r.StandsIn, r.HintFor = true, op.order[l.home]

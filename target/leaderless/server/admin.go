@@ -109,13 +109,17 @@ func (s *Server) status(key string) (*Status, bool) {
 // dump returns the replica's state; false if the node is stopping.
 func (s *Server) dump() (*history.Dump, bool) {
 	var entries []core.DumpEntry
-	ok := s.loop.call(func(n *core.Node) { entries = n.Dump() })
-	dump := &history.Dump{Entries: make([]history.DumpEntry, 0, len(entries))}
+	var hints []core.DumpHint
+	ok := s.loop.call(func(n *core.Node) { entries, hints = n.Dump(), n.Hints() })
+	dump := &history.Dump{Entries: make([]history.DumpEntry, 0, len(entries)), Hints: make([]history.DumpHint, 0, len(hints))}
 	for i := range entries {
 		e := &entries[i]
 		dump.Entries = append(dump.Entries, history.DumpEntry{
 			Key: e.Key, Version: e.Cell.Version.String(), Value: string(e.Cell.Value), Tombstone: e.Cell.Tombstone, Home: s.names(e.Home),
 		})
+	}
+	for _, h := range hints {
+		dump.Hints = append(dump.Hints, history.DumpHint{Key: h.Key, Version: h.Version.String(), For: s.settings.Nodes[h.Home]})
 	}
 	return dump, ok
 }

@@ -83,7 +83,7 @@ func TestEvidenceIsThatOfTheHistory(t *testing.T) {
 		s := &Server{name: "n2", settings: settings}
 		want.Timestamp = reply.Cell.Version.Time
 		if rapid.Bool().Draw(t, "writers fetch") {
-			s.settings, want.Timestamp = logical, 0
+			s.settings, want.Timestamp, want.Counter = logical, 0, want.Timestamp
 		}
 		want.Required = rapid.IntRange(0, 3).Draw(t, "required")
 		want.Phases = rapid.SliceOfN(rapid.SampledFrom([]string{"fetch", "write"}), 0, 2).Draw(t, "phases")
@@ -96,8 +96,9 @@ func TestEvidenceIsThatOfTheHistory(t *testing.T) {
 		for range rapid.IntRange(0, 3).Draw(t, "replicas") {
 			r := core.ReplicaEvidence{Node: node.Draw(t, "replica"), Answered: rapid.Bool().Draw(t, "answered"),
 				Counted: rapid.Bool().Draw(t, "counted"), Version: version.Draw(t, "its version"), StandsIn: rapid.Bool().Draw(t, "stands in"), HintFor: 1,
-				RoundTrip: rapid.Int64Min(0).Draw(t, "round trip")}
-			w := history.ReplicaEvidence{Node: settings.Nodes[r.Node], Answered: r.Answered, Counted: r.Counted, Version: r.Version.String(), RoundTrip: r.RoundTrip}
+				Repaired: rapid.Bool().Draw(t, "repaired"), Fetched: rapid.Bool().Draw(t, "fetched"), RoundTrip: rapid.Int64Min(0).Draw(t, "round trip")}
+			w := history.ReplicaEvidence{Node: settings.Nodes[r.Node], Answered: r.Answered, Counted: r.Counted, Version: r.Version.String(),
+				Repaired: r.Repaired, Fetched: r.Fetched, RoundTrip: r.RoundTrip}
 			if r.StandsIn {
 				w.HintFor = "n2"
 			}

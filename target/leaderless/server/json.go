@@ -72,10 +72,12 @@ func (s *Server) appendEvidence(b []byte, r *core.Reply) []byte {
 	if !r.Cell.Version.IsZero() {
 		b = append(b, `,"version":`...)
 		b = appendString(b, r.Cell.Version.String())
-		if !s.settings.Fetches() {
+		if s.settings.Fetches() {
+			b = append(b, `,"counter":`...)
+		} else {
 			b = append(b, `,"timestamp":`...)
-			b = strconv.AppendInt(b, r.Cell.Version.Time, 10)
 		}
+		b = strconv.AppendInt(b, r.Cell.Version.Time, 10)
 	}
 	b = appendNumber(b, `,"took":`, e.Took)
 	b = appendList(b, `,"replicas":[`, e.Replicas, s.appendReplica)
@@ -101,6 +103,12 @@ func (s *Server) appendReplica(b []byte, r *core.ReplicaEvidence) []byte {
 		b = appendString(b, s.settings.Nodes[r.HintFor])
 	}
 	b = appendNumber(b, `,"round_trip":`, r.RoundTrip)
+	if r.Repaired {
+		b = append(b, `,"repaired":true`...)
+	}
+	if r.Fetched {
+		b = append(b, `,"fetched":true`...)
+	}
 	return append(b, '}')
 }
 

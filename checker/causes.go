@@ -1,0 +1,110 @@
+package checker
+
+import "slices"
+
+// The causes: why a leaderless store could answer as it did. The names and
+// what they say are the catalogue of the known limits of such stores; each has
+// a rule in derive that proves it from what the store told about single
+// operations.
+//
+//	known limit of leaderless stores                    cause
+//	w + r ≤ n                                           no-overlap
+//	sloppy quorums                                      sloppy-quorum
+//	read while a write is on its way (DDIA Fig. 9-6)    write-concurrent-with-read
+//	partial failure not rolled back, late failed write  failed-write-not-rolled-back
+//	restore from a stale replica, a disk that is lost   replica-lost-its-data
+//	read your writes and monotonic reads at r = 1       session-moved
+//	false not-found                                     false-not-found
+//	last write wins, concurrent writes                  concurrent-last-write-wins
+//	last write wins, skewed clocks                      clock-skew-last-write-wins
+//	a hint that is lost, or outlives its window         hint-lost, hint-not-delivered
+//	cold keys, hidden staleness                         missed-write-not-repaired
+//	acknowledged before it was synced                   acknowledged-before-durable
+//
+// A write concurrent with a read may show or not: that is no violation and
+// has no cause. Of the other known limits (siblings and their pruning, actors
+// that forget, unions, counters, tombstones, membership, compare-and-set,
+// several data centres) the stores checked so far have not the mechanism.
+const (
+	CauseNoOverlap        = "no-overlap"
+	CauseSloppyQuorum     = "sloppy-quorum"
+	CauseWriteOnItsWay    = "write-concurrent-with-read"
+	CauseFailedWrite      = "failed-write-not-rolled-back"
+	CauseLostData         = "replica-lost-its-data"
+	CauseNotDurable       = "acknowledged-before-durable"
+	CauseSessionMoved     = "session-moved"
+	CauseFalseNotFound    = "false-not-found"
+	CauseConcurrentWrites = "concurrent-last-write-wins"
+	CauseClockSkew        = "clock-skew-last-write-wins"
+	CauseHintLost         = "hint-lost"
+	CauseHintUndelivered  = "hint-not-delivered"
+	CauseUnrepaired       = "missed-write-not-repaired"
+	// CauseUnknown says that there was evidence and that it proves none of the others.
+	CauseUnknown = "cause not determined"
+)
+
+// CauseDescription describes a cause for people.
+type CauseDescription struct {
+	// Name is the cause as it stands in Witness.Cause.
+	Name string
+	// Description says what happened, in one sentence.
+	Description string
+	// Remedy says what would rule it out, and its price.
+	Remedy string
+}
+
+// Causes lists the catalogue, in the order in which the causes are taught.
+func Causes() []CauseDescription {
+	return []CauseDescription{
+		{CauseNoOverlap,
+			"The read counted the answers of replicas none of which had acknowledged the write; with w + r ≤ n nothing makes the two sets share one.",
+			"w + r > n makes every read ask at least one replica that acknowledged the write. The price is latency, and that fewer replicas may be down."},
+		{CauseSloppyQuorum,
+			"w + r > n, yet no home replica of the key was counted both by the write and by the read: stand-ins answered in place of home replicas.",
+			"sloppy=off makes only home replicas count. The price is that a write or a read fails when too few of them can be reached."},
+		{CauseFalseNotFound,
+			"A stand-in that had nothing of the key said “not found”, and that counted as an answer.",
+			"Do not count “not found” from a stand-in (sloppy=off, or Riak's notfound_ok=false). The price is that such a read waits or fails."},
+		{CauseWriteOnItsWay,
+			"One read saw the value before its write was acknowledged; a later read asked replicas that the write had not reached yet (Designing Data-Intensive Applications, Fig. 9-6).",
+			"Let a read write the value back to w replicas before it returns it (repair=abd); blocking repair (repair=blocking) does it for the replicas that the read asked. The price is a second round trip for such reads."},
+		{CauseFailedWrite,
+			"The value comes from a write that did not get its quorum. Some replicas kept it all the same, and what a read returns depends on whether it asks one of those.",
+			"repair=abd or repair=blocking makes the value stay once a read has returned it. That such a write has no effect at all takes consensus."},
+		{CauseSessionMoved,
+			"With r = 1 two operations of one client were answered by different replicas, and the second replica had not got what the first one had.",
+			"r > n − w makes the sets of replicas overlap; so would a client that stays with one replica, or one that remembers the newest version it has seen and refuses older ones. The price is latency, or availability when that replica is down."},
+		{CauseClockSkew,
+			"The later write carries the lower timestamp because the nodes' clocks disagreed, and where the last write wins the greater timestamp stays.",
+			"Let writers first ask the replicas for the greatest timestamp and go beyond it (fetch=on, repair=abd). The price is a round trip for each write. Better clocks make it rarer, not impossible."},
+		{CauseConcurrentWrites,
+			"Two writes were concurrent; the last write wins, and the other one, though acknowledged, was thrown away.",
+			"Keep both values until a client has merged them (version vectors and siblings, or a data type that merges), or order writes by consensus. The price is the merge, or latency."},
+		{CauseNotDurable,
+			"A replica acknowledged or showed a version, its process or its machine went down, and afterwards it had an older version or none: it had promised the version before it was safely on disk.",
+			"fsync=always and acknowledge=after-log make a replica promise only what its disk has. The price is the time of a sync for each write."},
+		{CauseLostData,
+			"A replica acknowledged or showed a version, and later answered with an older one or none, without a known restart that would explain it.",
+			"Do not let a replica that lost data answer before it has been brought up to date by the others, and let it acknowledge only what it holds durably. The price is a slow return."},
+		{CauseHintLost,
+			"A node kept the write as a hint for a home replica, was restarted, and never delivered it.",
+			"hint-log=on lets hints survive a restart; sloppy=off stops them from counting as acknowledgements. The price is a log write for each hint, or availability."},
+		{CauseHintUndelivered,
+			"A node kept the write as a hint for a home replica, and had not delivered it by the time that replica was asked.",
+			"hints=on delivers hints when the home replica is back; sloppy=off stops them from counting as acknowledgements. The price is traffic, or availability."},
+		{CauseUnrepaired,
+			"A replica missed a write, and nothing brought the write there later: no hint was delivered, no read repaired it.",
+			"hints=on and read repair (repair=async, blocking or abd) reach most replicas; only a comparison of all replicas in the background (anti-entropy) reaches keys that nobody reads. The price is traffic."},
+	}
+}
+
+// DescribeCause returns the cause of that name; found is false for
+// CauseUnknown and for names that this version does not know.
+func DescribeCause(name string) (cause CauseDescription, found bool) {
+	all := Causes()
+	i := slices.IndexFunc(all, func(c CauseDescription) bool { return c.Name == name })
+	if i < 0 {
+		return CauseDescription{}, false
+	}
+	return all[i], true
+}
