@@ -45,6 +45,7 @@ type Screener struct {
 	sessions sessionReads
 	finals   finalReads
 	set      setHistory
+	setOrder setOrder
 	dumps    dumps
 }
 
@@ -113,7 +114,7 @@ func (s *Screener) Screen(operations []history.Operation) (suspicions []Suspicio
 			s.screenRegister(key)
 		case setObject:
 			s.screenSet(key)
-		case counterObject, queueObject:
+		case counterObject, queueObject, bagObject, textObject, transactionObject:
 			if s.linearizable != nil {
 				s.linearizable.undecided = true
 			}
@@ -290,9 +291,29 @@ func (s *Screener) screenOrder(c *screening) (proved bool) {
 	return false
 }
 
+// screenSetOrder decides whether the set is linearizable.
+func (s *Screener) screenSetOrder(c *screening, key *keyOperations) {
+	x := &s.setOrder
+	if x.load(s.timeline.operations, key.name, key.positions) != nil {
+		c.skipped = true
+		return
+	}
+	if x.observations() == 0 {
+		return
+	}
+	c.examined = true
+	found, _ := x.decide()
+	for i := range found {
+		c.suspect(found[i].class, key.name, s.latest(found[i].positions...))
+	}
+}
+
 func (s *Screener) screenSet(key *keyOperations) {
 	x, t := &s.set, &s.timeline
 	x.load(t.operations, key)
+	if c := s.linearizable; c != nil {
+		s.screenSetOrder(c, key)
+	}
 	if c := s.staleReads; c != nil {
 		eligible := x.stale(func(e *element, absent int32) { c.suspect(classMissing, key.name, s.latest(e.add, e.by, absent)) })
 		c.examined = c.examined || eligible > 0
