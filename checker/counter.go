@@ -121,8 +121,8 @@ func (c *counterHistory) decide() (found []finding, proved bool) {
 	if len(found) > 0 {
 		return found, false
 	}
-	if len(c.adds) == 0 {
-		return nil, true // all reads are within the bounds, which are 0
+	if len(c.adds) == 0 || len(c.reads) == 0 {
+		return nil, true // the reads, if any, are within the bounds, which are 0
 	}
 	if c.unit == 0 {
 		return nil, false

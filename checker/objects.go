@@ -2,7 +2,6 @@ package checker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -208,7 +207,7 @@ func (r *objectReducer) recognize(set []int32) (f finding, illegal bool) {
 
 // confirm asks Porcupine about exactly the finding's operations.
 func (r *objectReducer) confirm(f finding) bool {
-	h, err := witnessHistory(r.key.object, r.operations, f.key, f.positions)
+	h, err := witnessHistory(r.key.object, r.operations, f)
 	if err != nil {
 		return false
 	}
@@ -216,22 +215,17 @@ func (r *objectReducer) confirm(f finding) bool {
 	return r.limiter.run(model, calls, confirmTime).result == porcupine.Illegal
 }
 
-// witnessHistory loads a witness. Of a set, and of a text of appends, a witness
-// speaks of those elements only that are added in it.
-func witnessHistory(kind object, operations []history.Operation, key string, positions []int32) (objectHistory, error) {
+// witnessHistory loads a witness. Of a set, and of a text if the pattern is of
+// appends, it speaks of those elements only that are added in it.
+func witnessHistory(kind object, operations []history.Operation, f finding) (objectHistory, error) {
 	h := newObjectHistory(kind)
 	switch h := h.(type) {
-	case nil:
-		return nil, errors.New("a register")
 	case *setOrder:
-		h.only = addedIn(operations, positions)
+		h.only = addedIn(operations, f.positions)
 	case *textHistory:
-		h.projected = true
+		h.projected = f.class != classOther
 	}
-	if err := h.load(operations, key, positions); err != nil {
-		return nil, err
-	}
-	return h, nil
+	return h, h.load(operations, f.key, f.positions)
 }
 
 // shrinkSet takes operations out of the set, ever smaller portions of them
