@@ -27,6 +27,9 @@ func (n narrator) objectStory() string {
 	case classAppendMissing:
 		return fmt.Sprintf("%s; %s later %s.", n.did(f.newer), n.gap(f.newer, f.second), n.lowerSaw(f.newer, f.second))
 	case classAppendedTwice:
+		if f.first != none {
+			return fmt.Sprintf("%s; %s. Both show what was appended only once, after different writes: %s.", n.saw(f.first), lower(n.saw(f.second)), lower(n.did(f.older)))
+		}
 		return fmt.Sprintf("%s, which shows the text of one append twice: %s.", n.saw(f.second), lower(n.did(f.older)))
 	case classSkipped:
 		return fmt.Sprintf("%s before the other was invoked at %s: %s. Yet %s, with the later of the two and without the earlier.",
@@ -40,6 +43,11 @@ func (n narrator) objectStory() string {
 		return ""
 	}
 	switch f.class {
+	case classStale, classInterleaved:
+		if kind == textObject {
+			return n.overlapping()
+		}
+		return ""
 	case classInversion:
 		if kind == setObject {
 			return "" // told by its element
@@ -59,6 +67,23 @@ func (n narrator) objectStory() string {
 		return n.saw(f.second) + ", a sum that no part of the additions makes."
 	}
 	return ""
+}
+
+// overlapping tells of two texts of which each was there before the other.
+func (n narrator) overlapping() string {
+	f := n.f
+	newer := n.did
+	if n.at(f.newer).F == history.FRead {
+		newer = n.saw
+	}
+	text := ""
+	if f.older != none {
+		text = fmt.Sprintf("By %s one text was there: %s. ", clock(n.at(f.older).End), n.call(f.older))
+		if f.first != none && f.first != f.newer {
+			text += fmt.Sprintf("After that another began: %s. ", n.call(f.first))
+		}
+	}
+	return fmt.Sprintf("%s%s; %s later something of the first was seen or done again: %s.", text, newer(f.newer), n.gap(f.newer, f.second), n.call(f.second))
 }
 
 // kind is the kind of object that the finding is about.
