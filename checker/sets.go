@@ -385,6 +385,14 @@ func describeShort(o *history.Operation) string {
 	switch {
 	case o.F == history.FRead:
 		return fmt.Sprintf("read() → %s", showValue(o.Output))
+	case o.F == history.FDequeue && o.Type == history.Ok && o.Output.Kind() == history.Nil:
+		return "dequeue() → empty"
+	case o.F == history.FDequeue && o.Type == history.Ok:
+		return fmt.Sprintf("dequeue() → %s", showValue(o.Output))
+	case o.F == history.FDequeue:
+		return fmt.Sprintf("dequeue() → %s", o.Type)
+	case o.F == history.FTransaction && o.Type == history.Ok:
+		return fmt.Sprintf("txn → %s", showValue(o.Output))
 	case o.Type == history.Ok:
 		return fmt.Sprintf("%s(%s)", o.F, showValue(o.Input))
 	}
