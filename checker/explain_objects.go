@@ -43,11 +43,17 @@ func (n narrator) objectStory() string {
 		return ""
 	}
 	switch f.class {
-	case classStale, classInterleaved:
-		if kind == textObject {
-			return n.overlapping()
+	case classStale:
+		if kind != textObject {
+			return ""
 		}
-		return ""
+		text := fmt.Sprintf("%s; %s later %s, which the write should have replaced.", n.did(f.newer), n.gap(f.newer, f.second), n.lowerSaw(f.newer, f.second))
+		if f.older != none {
+			text += fmt.Sprintf(" It was there before that write began: %s.", n.call(f.older))
+		}
+		return text
+	case classInterleaved:
+		return n.overlapping()
 	case classInversion:
 		if kind == setObject {
 			return "" // told by its element

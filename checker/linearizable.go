@@ -338,10 +338,15 @@ const (
 	methodSearch = "porcupine"
 )
 
-// methodNames lists the methods, with Porcupine, which is behind all of them, at the end.
+// methodNames lists the methods that had the last word on some key, Porcupine at the end.
 func methodNames(methods map[string]bool) string {
+	searched := methods[methodSearch]
 	delete(methods, methodSearch)
-	return strings.Join(append(slices.Sorted(maps.Keys(methods)), methodSearch), ", ")
+	names := slices.Sorted(maps.Keys(methods))
+	if searched || len(names) == 0 {
+		names = append(names, methodSearch)
+	}
+	return strings.Join(names, ", ")
 }
 
 // fill writes counts and witnesses into the result.

@@ -2,8 +2,10 @@ package checker
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -113,6 +115,31 @@ func TestKindsAreFoundOut(t *testing.T) {
 	report, err := Check(context.Background(), operations, Options{Claims: []string{NoStaleReads}})
 	require.NoError(t, err)
 	assert.NotContains(t, report.Claims[0].Explanation, "txn", "claims that do not speak of transactions pass over them")
+}
+
+// TestTransactionsFromJepsen: its files keep a transaction as the text that it was.
+func TestTransactionsFromJepsen(t *testing.T) {
+	const file = `{:process 0, :type :invoke, :f :txn, :value [[:w :x 1] [:w 9 "a b"]], :time 1}
+{:process 0, :type :ok, :f :txn, :value [[:w :x 1] [:w 9 "a b"]], :time 2}
+{:process 1, :type :invoke, :f :txn, :value [[:r :x nil] [:r 9 nil]], :time 3}
+{:process 1, :type :ok, :f :txn, :value [[:r :x 1] [:r 9 %s]], :time 4}
+`
+	for value, want := range map[string]Verdict{`"a b"`: Holds, "nil": Refuted} {
+		var operations []history.Operation
+		_, err := history.ReadOperations(context.Background(), strings.NewReader(fmt.Sprintf(file, value)), history.Options{}, func(o *history.Operation) bool {
+			operations = append(operations, *o)
+			return true
+		})
+		require.NoError(t, err)
+		c := linearizable(t, operations, "")
+		assert.Equal(t, want, c.Verdict, "%s: %s", value, c.Explanation)
+	}
+	for _, nonsense := range []string{"[[:append :x 1]]", "[[:r :x", `[[:r "x`, "{:a 1}", "7", "[:r :x nil]"} {
+		raw, err := json.Marshal(nonsense)
+		require.NoError(t, err)
+		_, err = parseMicro(history.RawValue(raw))
+		require.Error(t, err, nonsense)
+	}
 }
 
 func TestLinearizableAppliesToObjects(t *testing.T) {

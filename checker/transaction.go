@@ -122,7 +122,12 @@ func parseMicro(v history.Value) (list []microOperation, err error) {
 		return nil, nil
 	}
 	var entries [][]json.RawMessage
-	if v.Raw() == nil || json.Unmarshal(v.Raw(), &entries) != nil {
+	raw := v.Raw()
+	var text string
+	if json.Unmarshal(raw, &text) == nil { // as Jepsen's files are read
+		raw = jsonOfEDN(text)
+	}
+	if raw == nil || json.Unmarshal(raw, &entries) != nil {
 		return nil, fmt.Errorf("a txn needs a list of [f, key, value], not %s", showValue(v))
 	}
 	for _, e := range entries {
@@ -138,6 +143,50 @@ func parseMicro(v history.Value) (list []microOperation, err error) {
 		list = append(list, microOperation{f == "w", key, compactJSON(e[2]), true})
 	}
 	return list, nil
+}
+
+// jsonOfEDN turns Jepsen's notation of a transaction, for instance
+// [[:r :x nil] [:w 5 1]], into JSON. What it does not know becomes a string, or
+// something that is no JSON, and is refused as such.
+func jsonOfEDN(text string) json.RawMessage {
+	var out []byte
+	for text != "" {
+		c := text[0]
+		end := strings.IndexAny(text, " ,\t\r\n[]()")
+		switch {
+		case strings.ContainsRune(" ,\t\r\n", rune(c)):
+			text = text[1:]
+			continue
+		case c == '[' || c == '(' || c == ']' || c == ')':
+			end = 1
+		case c == '"':
+			if end = strings.IndexByte(text[1:], '"') + 2; end == 1 {
+				return nil
+			}
+		case end < 0:
+			end = len(text)
+		}
+		token := text[:end]
+		text = text[end:]
+		closing := token == "]" || token == ")"
+		if last := len(out) - 1; last >= 0 && out[last] != '[' && !closing {
+			out = append(out, ',')
+		}
+		switch {
+		case closing:
+			out = append(out, ']')
+		case token == "[" || token == "(":
+			out = append(out, '[')
+		case token == "nil":
+			out = append(out, jsonNull...)
+		case json.Valid([]byte(token)):
+			out = append(out, token...)
+		default:
+			name, _ := json.Marshal(strings.TrimPrefix(token, ":"))
+			out = append(out, name...)
+		}
+	}
+	return out
 }
 
 const jsonNull = "null"
