@@ -29,8 +29,9 @@ type objectHistory interface {
 	// decide finds without a search what no order explains. proved: without
 	// such a finding there certainly is a legal order.
 	decide() (found []finding, proved bool)
-	// search is what Porcupine is to decide, exactly the operations that were
-	// loaded. Each operation's Input is a positioned.
+	// search is what Porcupine is to decide: the operations that were loaded, but
+	// those that cannot matter left out, and times narrowed where that changes
+	// nothing. Each operation's Input is a positioned.
 	search() (porcupine.Model, []porcupine.Operation)
 	// without returns the set less the dropped operations and those that would
 	// prove nothing without them; it may keep some that were to be dropped.
@@ -212,7 +213,16 @@ func (r *objectReducer) confirm(f finding) bool {
 		return false
 	}
 	model, calls := h.search()
+	asRecorded(calls, r.operations)
 	return r.limiter.run(model, calls, confirmTime).result == porcupine.Illegal
+}
+
+// asRecorded gives the operations of a search the times that they have in the history.
+func asRecorded(calls []porcupine.Operation, operations []history.Operation) {
+	for i := range calls {
+		o := &operations[calls[i].Input.(positioned).at()]
+		calls[i].Call, calls[i].Return = o.Start, certainly(o)
+	}
 }
 
 // witnessHistory loads a witness. Of a set, and of a text if the pattern is of

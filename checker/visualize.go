@@ -111,6 +111,7 @@ func drawObject(operations []history.Operation, key keyOperations) (porcupine.Mo
 		return porcupine.Model{}, nil, err
 	}
 	model, calls := h.search()
+	asRecorded(calls, operations)
 	for i := range calls {
 		calls[i].ClientId = int(operations[calls[i].Input.(positioned).at()].Process)
 	}
