@@ -46,7 +46,7 @@ const (
 //   - A dequeue whose outcome is unknown need not have happened. So a history
 //     that has no pattern without it is linearizable. It may have taken any
 //     element that nobody else dequeued, though; patterns that rest on an
-//     element's never being dequeued then refute nothing, and are searched.
+//     element's never being dequeued then refute nothing by themselves. See settle.
 type queueHistory struct {
 	ordered    bool
 	key        string
@@ -157,7 +157,10 @@ func (q *queueHistory) decide() (found []finding, proved bool) {
 	}
 	empty, doubtful := q.falselyEmpty(spans)
 	found, sure = append(found, empty...), sure && !doubtful
-	return found, sure && len(found) == 0
+	if len(found) > 0 || sure {
+		return found, sure && len(found) == 0
+	}
+	return q.settle(spans)
 }
 
 // without drops elements only whole, with all their operations: a legal order

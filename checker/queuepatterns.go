@@ -55,6 +55,8 @@ func positionsOf(calls []queueCall) (positions []int32) {
 type presence struct {
 	enqueue, dequeue *queueCall
 	begun, in, out   int64
+	// settled says that it is known, or supposed, which dequeue took the element.
+	settled bool
 }
 
 // spans returns the elements that were certainly enqueued, by the beginning of
@@ -79,7 +81,9 @@ func (q *queueHistory) spans() (spans []presence) {
 }
 
 // mayBeTaken says whether the element may have been taken by a dequeue of unknown outcome.
-func (q *queueHistory) mayBeTaken(p *presence) bool { return p.dequeue == nil && len(q.unknown) > 0 }
+func (q *queueHistory) mayBeTaken(p *presence) bool {
+	return p.dequeue == nil && !p.settled && len(q.unknown) > 0
+}
 
 // outOfOrder finds elements that were dequeued although one that had certainly
 // been enqueued before them was certainly not dequeued before them.
