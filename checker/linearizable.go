@@ -48,6 +48,8 @@ type judgement struct {
 	classes   map[string]int
 	finding   *finding
 	timedOut  bool
+	// unfit: the operations are not those of one object of a known kind.
+	unfit bool
 }
 
 // checkLinearizable decides each object by itself: a history is linearizable
@@ -60,7 +62,7 @@ func checkLinearizable(ctx context.Context, t *timeline, o Options) Result {
 	pending := make([]int32, 0, len(objects))
 	for k := range objects {
 		if objects[k].object == foreignObject {
-			judgements[k] = judgement{checked: true, why: "it has " + objects[k].why}
+			judgements[k] = judgement{checked: true, unfit: true, why: "it has " + objects[k].why}
 			continue
 		}
 		pending = append(pending, int32(k))
@@ -161,7 +163,7 @@ func (j *judge) safely(ctx context.Context, key *keyOperations, share time.Durat
 func (j *judge) key(ctx context.Context, key *keyOperations, share time.Duration) judgement {
 	r := &j.register
 	if err := r.load(j.timeline.operations, key.name, key.positions); err != nil {
-		return judgement{checked: true, why: err.Error()}
+		return judgement{checked: true, unfit: true, why: err.Error()}
 	}
 	if r.observations() == 0 {
 		return judgement{decided: true}
@@ -278,7 +280,7 @@ func summarizeLinearizable(t *timeline, objects []keyOperations, judgements []ju
 	all := newTally()
 	var undecided []string
 	methods := map[string]bool{}
-	checked, operations, bad := 0, 0, 0
+	checked, operations, bad, unfit := 0, 0, 0, 0
 	for k := range judgements {
 		j := &judgements[k]
 		if !j.checked {
@@ -288,6 +290,9 @@ func summarizeLinearizable(t *timeline, objects []keyOperations, judgements []ju
 		operations += len(objects[k].positions)
 		switch {
 		case !j.decided:
+			if j.unfit {
+				unfit++
+			}
 			undecided = append(undecided, fmt.Sprintf("key %s: %s", objects[k].name, j.why))
 		case j.finding != nil:
 			bad++
@@ -322,9 +327,12 @@ func summarizeLinearizable(t *timeline, objects []keyOperations, judgements []ju
 		}
 	case len(undecided) > 0:
 		result.Verdict = Unknown
-		result.Explanation = fmt.Sprintf("%d of %s could not be decided, the others are linearizable: %s. "+
-			"A longer time or more memory for the check, fewer operations a key, fewer clients a key or unique written values would help.",
-			len(undecided), plural(checked, "key"), strings.Join(undecided[:min(len(undecided), 3)], "; "))
+		help := "A longer time or more memory for the check, fewer operations a key, fewer clients a key or unique written values would help."
+		if unfit == len(undecided) {
+			help = "A model that fits the operations, or only one kind of object under each key, would help."
+		}
+		result.Explanation = fmt.Sprintf("%d of %s could not be decided, the others are linearizable: %s. %s",
+			len(undecided), plural(checked, "key"), strings.Join(undecided[:min(len(undecided), 3)], "; "), help)
 	default:
 		result.Verdict = Holds
 		result.Explanation = fmt.Sprintf("%s on %s have a legal order for each key.", plural(operations, "operation"), plural(checked, "key"))

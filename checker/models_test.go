@@ -82,6 +82,7 @@ func TestModelThatDoesNotFit(t *testing.T) {
 		assert.Equal(t, Unknown, result.Verdict, "%s as %s", c.history, c.model)
 		assert.False(t, result.Vacuous)
 		assert.Contains(t, result.Explanation, c.want, "%s as %s", c.history, c.model)
+		assert.Contains(t, result.Explanation, "A model that fits the operations")
 	}
 }
 

@@ -65,7 +65,7 @@ func newObjectHistory(kind object) objectHistory {
 func (j *judge) object(ctx context.Context, key *keyOperations, share time.Duration) judgement {
 	h := newObjectHistory(key.object)
 	if err := h.load(j.timeline.operations, key.name, key.positions); err != nil {
-		return judgement{checked: true, why: err.Error()}
+		return judgement{checked: true, unfit: true, why: err.Error()}
 	}
 	if h.observations() == 0 {
 		return judgement{decided: true}

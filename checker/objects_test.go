@@ -12,6 +12,7 @@ import (
 	"github.com/refute-lab/refute/harness/history"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 )
 
 // objectMixes are the kinds of histories that the objects' checkers are held
@@ -54,7 +55,7 @@ func TestObjectsAgreeWithTheDefinition(t *testing.T) {
 			r := rand.New(rand.NewPCG(11, uint64(len(name))))
 			l := newLimiter(context.Background(), 0)
 			defer l.close()
-			n := *histories / 2 / len(objectMixes)
+			n := *histories / 4 / len(objectMixes)
 			illegal, named, proofs := 0, map[string]int{}, 0
 			for i := range n {
 				operations := mix.run(r)
@@ -162,4 +163,55 @@ func projectSets(operations []history.Operation) []history.Operation {
 		}
 	}
 	return out
+}
+
+// TestScreenAgreesWithCheckOnObjects screens random histories of objects.
+func TestScreenAgreesWithCheckOnObjects(t *testing.T) {
+	for name, mix := range objectMixes {
+		if mix.kind == bagObject { // which its operations do not tell from a queue
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newComparison(t)
+			r := rand.New(rand.NewPCG(23, uint64(len(name))))
+			for i := range *screened / len(objectMixes) {
+				operations := mix.run(r)
+				if i%4 > 0 {
+					mutateObject(operations, r)
+				}
+				c.agree(t, operations)
+			}
+			t.Logf("%d with doubts, %v", c.doubtful, c.refuted)
+		})
+	}
+}
+
+// TestNeverAccusesACorrectObject: whatever the mix, a history made by a correct
+// object is not refuted.
+func TestNeverAccusesACorrectObject(t *testing.T) {
+	kinds := []object{setObject, counterObject, queueObject, bagObject, textObject, transactionObject}
+	rapid.Check(t, func(t *rapid.T) {
+		m := objectMix{
+			kind:       rapid.SampledFrom(kinds).Draw(t, "kind"),
+			operations: rapid.IntRange(1, 60).Draw(t, "operations"),
+			processes:  rapid.IntRange(1, 8).Draw(t, "processes"),
+			unknown:    rapid.SampledFrom([]float64{0, 0.05, 0.3}).Draw(t, "unknown"),
+			failed:     rapid.SampledFrom([]float64{0, 0.1}).Draw(t, "failed"),
+			values:     rapid.SampledFrom([]int{0, 0, 3, 10}).Draw(t, "values"),
+			negative:   rapid.Bool().Draw(t, "negative"),
+			sizes:      rapid.Bool().Draw(t, "sizes"),
+			writes:     rapid.Bool().Draw(t, "writes"),
+		}
+		if m.values > 0 { // keeps the search small
+			m.operations, m.processes = min(m.operations, 24), min(m.processes, 4)
+		}
+		operations := m.run(rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 3)))
+		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+		defer cancel()
+		report, err := Check(ctx, operations, Options{Claims: []string{Linearizable}, Model: modelOf(m.kind), Memory: 1 << 30})
+		require.NoError(t, err)
+		c := report.Claims[0]
+		require.NotEqual(t, Refuted, c.Verdict, "%s\n%s", c.Explanation, describeHistory(operations))
+	})
 }
