@@ -80,7 +80,7 @@ func linearizableApplies(k kinds) bool {
 func claims() []claim {
 	return []claim{
 		{
-			Claim{Linearizable, "Every object (register, counter, queue, text, registers under transactions) behaves as if there were one copy and each operation took effect at one instant between its invocation and its completion."},
+			Claim{Linearizable, "Every object behaves as if there were one copy and each operation took effect at one instant between its invocation and its completion."},
 			linearizableApplies, checkLinearizable,
 		},
 		{
