@@ -221,6 +221,9 @@ func (m objectMix) run(r *rand.Rand) []history.Operation {
 func (m objectMix) ask(o *history.Operation, r *rand.Rand, value func() int64) {
 	mutates := r.IntN(2) == 0
 	text := func() history.Value {
+		if m.values > 0 && r.IntN(6) == 0 {
+			return history.RawValue([]byte(`""`))
+		}
 		return history.RawValue(fmt.Appendf(nil, `"<%d>"`, value()))
 	}
 	switch m.kind {

@@ -88,11 +88,12 @@ func (t *textHistory) made() (tokens []*textCall, ok bool) {
 // the next one, are left out too. usable is false for reads that may be such.
 // So what is found in the rest refutes the whole, but proves nothing.
 func (o *textOrder) part(parts []*textCall) (rest []*textCall, usable bool) {
-	if len(parts) == 0 || parts[0].kind != textWrite && !parts[0].ambiguous {
-		if o.emptied { // the text may have been written to be empty
+	switch {
+	case len(parts) == 0 || !o.written[parts[0].text]:
+		if o.emptied { // this may have come after a write of the empty text
 			return nil, false
 		}
-	} else if parts[0].ambiguous && o.written[parts[0].text] {
+	case parts[0].ambiguous:
 		return nil, false
 	}
 	rest = slices.DeleteFunc(slices.Clone(parts), func(c *textCall) bool { return c.ambiguous })
