@@ -33,7 +33,7 @@ func Merge(verdicts ...Verdict) Verdict {
 // by then (each key's witness may take some seconds more).
 //
 // An error means that the question makes no sense (an unknown claim, no claim,
-// operations out of order), never that something could not be decided.
+// an unknown model, operations out of order), never that something could not be decided.
 func Check(ctx context.Context, operations []history.Operation, o Options) (Report, error) {
 	claims, err := ParseClaims(o.Claims)
 	if err != nil {
@@ -41,6 +41,9 @@ func Check(ctx context.Context, operations []history.Operation, o Options) (Repo
 	}
 	t, err := newTimeline(operations)
 	if err != nil {
+		return Report{}, err
+	}
+	if err := t.as(o.Model); err != nil {
 		return Report{}, err
 	}
 	report := Report{Faults: t.faults, Stats: stats(t), Claims: make([]Result, len(claims))}

@@ -63,6 +63,40 @@
 // The argument of 2 to 4 is held against the search and Porcupine by the command
 // checker/differential, on as many small random histories as one has time for.
 //
+// # Objects that are no plain registers
+//
+// Sets, counters, queues, texts and registers under transactions are decided
+// too, each by itself (see Models; the kind of a key is found out from its
+// operations). What can be decided without a search is, by ways that are exact
+// where their conditions hold:
+//
+//   - set: the reads must form a chain by inclusion; then the order is one of
+//     blocks, which agrees with real time or does not. See setOrder.
+//   - counter to which always the same number is added: additions are jobs to be
+//     scheduled between the reads. See counterHistory.
+//   - queue of different elements: the four patterns of Henzinger, Sezgin and
+//     Vafeiadis (Aspect-Oriented Linearizability Proofs, CONCUR 2013), without
+//     their VOrd for a queue that promises no order. See queueHistory.
+//   - text of different pieces: the reads after each write form a chain by
+//     beginnings, and the chains are to each other as a register's values are. See textOrder.
+//
+// All else is left to Porcupine, with a deterministic model for each kind: an
+// operation of unknown outcome never returns and is always possible, so that
+// an order without it is one with it at the end. An unknown dequeue of an
+// unordered queue, which might have taken any element, is put off until a
+// dequeue finds the queue empty (see bagModel). Patterns that refute without
+// being exact come first: bounds of a counter's reads, values that nobody
+// wrote, torn reads.
+//
+// Of an object as of a register, a witness must refute by itself. Which
+// operations may be taken out of a legal history and leave one is a rule of
+// each kind: see objectHistory.without, which the tests hold against the
+// definition. Of sets and texts a witness speaks only of the elements that are
+// added in it.
+//
+// A history without a plan is held to linearizability by default for all of
+// these but sets: see linearizableApplies.
+//
 // # Claims about reads, and lost writes
 //
 // The definitions follow Terry et al. (Session Guarantees for Weakly

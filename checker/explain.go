@@ -45,6 +45,9 @@ func (n narrator) at(p int32) *history.Operation { return &n.t.operations[p] }
 // story tells what the clients saw.
 func (n narrator) story() string {
 	f := n.f
+	if text := n.objectStory(); text != "" {
+		return text
+	}
 	switch f.class {
 	case classStale, classStaleSwap, classOwnWrite, classMissing:
 		return n.overtaken()

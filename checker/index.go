@@ -18,7 +18,11 @@ const (
 	registerObject object = iota
 	setObject
 	counterObject // adds, and reads of sums
-	queueObject   // enqueue, dequeue
+	queueObject   // enqueue, dequeue; first in, first out
+	bagObject     // enqueue, dequeue, in any order; only where Options.Model says so
+	textObject    // append, write, read of texts
+	// transactionObject is a key of transactions, or a register that they use.
+	transactionObject
 	// foreignObject is a key with operations that no checker here knows.
 	foreignObject
 )
@@ -37,6 +41,7 @@ type keyOperations struct {
 	// and the first kind that no checker here knows.
 	count                 int32
 	register, adds, queue bool
+	appends, transactions bool
 	lists, integers       bool // were read
 	foreign               string
 }
@@ -222,6 +227,7 @@ func (t *timeline) fill() {
 			key.positions = append(key.positions, int32(i))
 		}
 	}
+	t.shareKinds()
 }
 
 // note takes the operation into account for classify.
@@ -237,6 +243,10 @@ func (k *keyOperations) note(o *history.Operation) {
 		k.adds = true
 	case history.FEnqueue, history.FDequeue:
 		k.queue = true
+	case history.FAppend:
+		k.appends = true
+	case history.FTransaction:
+		k.transactions = true
 	default:
 		if k.foreign == "" {
 			k.foreign = fmt.Sprintf("operations of the kind %q", o.F)
@@ -249,6 +259,14 @@ func (k *keyOperations) classify() {
 	switch {
 	case k.foreign != "":
 		k.object, k.why = foreignObject, k.foreign
+	case k.transactions && (k.adds || k.queue || k.appends):
+		k.object, k.why = foreignObject, "transactions and operations of another kind"
+	case k.transactions:
+		k.object = transactionObject
+	case k.appends && (k.adds || k.queue):
+		k.object, k.why = foreignObject, "appends and operations of another kind"
+	case k.appends:
+		k.object = textObject
 	case k.register && k.adds:
 		k.object, k.why = foreignObject, "both writes and adds"
 	case k.queue && (k.register || k.adds || k.lists || k.integers):

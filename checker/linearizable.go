@@ -38,48 +38,64 @@ const (
 // judgement is what was found out about one key.
 type judgement struct {
 	decided   bool
-	checked   bool // there was something to check
-	searched  bool // it took a search for an order
-	porcupine bool // Porcupine agreed, or confirmed the witness
+	checked   bool   // there was something to check
+	searched  bool   // it took a search for an order
+	porcupine bool   // Porcupine decided or agreed, or confirmed the witness
+	method    string // of an object that is no register: how it was decided, if Porcupine was not asked
 	why       string
 	// conflicts are the contradictions found; a key without any was legal, if decided.
 	conflicts int
 	classes   map[string]int
 	finding   *finding
 	timedOut  bool
+	// unfit: the operations are not those of one object of a known kind.
+	unfit bool
 }
 
-// checkLinearizable decides each register by itself: a history is
-// linearizable iff it is so for each object (Herlihy and Wing's locality).
+// checkLinearizable decides each object by itself: a history is linearizable
+// iff it is so for each object (Herlihy and Wing's locality).
 func checkLinearizable(ctx context.Context, t *timeline, o Options) Result {
 	l := newLimiter(ctx, o.Memory)
 	defer l.close()
-	judgements := make([]judgement, len(t.keys))
-	pending := make([]int32, 0, len(t.keys))
-	for k := range t.keys {
-		switch t.keys[k].object {
-		case registerObject:
-			pending = append(pending, int32(k))
-		case counterObject, queueObject:
-			judgements[k] = judgement{checked: true, why: "it is a counter or a queue, which is not decided yet"}
-		case foreignObject:
-			judgements[k] = judgement{checked: true, why: "it has " + t.keys[k].why}
+	objects := t.objects()
+	judgements := make([]judgement, len(objects))
+	pending := make([]int32, 0, len(objects))
+	for k := range objects {
+		if objects[k].object == foreignObject {
+			judgements[k] = judgement{checked: true, unfit: true, why: "it has " + objects[k].why}
+			continue
 		}
+		pending = append(pending, int32(k))
 	}
-	registers := len(pending)
+	decidable := len(pending)
 	// The second pass gives the keys that ran out of their share what the others left.
 	for range 2 {
-		judgeAll(ctx, t, l, pending, judgements, o.Progress)
+		judgeAll(ctx, t, l, objects, pending, judgements, o.Progress)
 		pending = slices.DeleteFunc(pending, func(k int32) bool { return !judgements[k].timedOut })
 		if _, bounded := ctx.Deadline(); len(pending) == 0 || !bounded || ctx.Err() != nil {
 			break
 		}
 	}
-	return summarizeLinearizable(t, judgements, registers, o)
+	return summarizeLinearizable(t, objects, judgements, decidable, o)
+}
+
+// objects are what can be judged apart: the keys, but of those that
+// transactions connect, one for all.
+func (t *timeline) objects() []keyOperations {
+	if t.count(transactionObject) == 0 {
+		return t.keys
+	}
+	var out []keyOperations
+	for k := range t.keys {
+		if t.keys[k].object != transactionObject {
+			out = append(out, t.keys[k])
+		}
+	}
+	return append(out, t.components()...)
 }
 
 // judgeAll works through the keys with one worker for each processor.
-func judgeAll(ctx context.Context, t *timeline, l *limiter, pending []int32, judgements []judgement, progress func(string)) {
+func judgeAll(ctx context.Context, t *timeline, l *limiter, objects []keyOperations, pending []int32, judgements []judgement, progress func(string)) {
 	workers := min(runtime.GOMAXPROCS(0), len(pending))
 	var mu sync.Mutex
 	var group sync.WaitGroup
@@ -109,7 +125,7 @@ func judgeAll(ctx context.Context, t *timeline, l *limiter, pending []int32, jud
 				if !ok {
 					return
 				}
-				judgements[k] = j.safely(ctx, &t.keys[k], share)
+				judgements[k] = j.safely(ctx, &objects[k], share)
 				mu.Lock()
 				done++
 				if progress != nil && (done%16 == 0 || done == len(pending)) {
@@ -138,14 +154,17 @@ func (j *judge) safely(ctx context.Context, key *keyOperations, share time.Durat
 			out = judgement{checked: true, why: fmt.Sprintf("the checker failed (%v), which is a defect of this program: please report it with the history", r)}
 		}
 	}()
-	return j.key(ctx, key, share)
+	if key.object == registerObject {
+		return j.key(ctx, key, share)
+	}
+	return j.object(ctx, key, share)
 }
 
 // key decides one register within its share of time (0: unbounded).
 func (j *judge) key(ctx context.Context, key *keyOperations, share time.Duration) judgement {
 	r := &j.register
 	if err := r.load(j.timeline.operations, key.name, key.positions); err != nil {
-		return judgement{checked: true, why: err.Error()}
+		return judgement{checked: true, unfit: true, why: err.Error()}
 	}
 	if r.observations() == 0 {
 		return judgement{decided: true}
@@ -263,38 +282,41 @@ func (r *register) impossibleRead(value int32, class string) finding {
 }
 
 // summarizeLinearizable puts the judgements of all keys together.
-func summarizeLinearizable(t *timeline, judgements []judgement, registers int, o Options) Result {
+func summarizeLinearizable(t *timeline, objects []keyOperations, judgements []judgement, decidable int, o Options) Result {
 	all := newTally()
 	var undecided []string
-	checked, operations, bad := 0, 0, 0
-	searched, confirmed := false, false
+	methods := map[string]bool{}
+	checked, operations, bad, unfit := 0, 0, 0, 0
 	for k := range judgements {
 		j := &judgements[k]
 		if !j.checked {
 			continue
 		}
 		checked++
-		operations += len(t.keys[k].positions)
+		operations += len(objects[k].positions)
 		switch {
 		case !j.decided:
-			undecided = append(undecided, fmt.Sprintf("key %s: %s", t.keys[k].name, j.why))
+			if j.unfit {
+				unfit++
+			}
+			undecided = append(undecided, fmt.Sprintf("key %s: %s", objects[k].name, j.why))
 		case j.finding != nil:
 			bad++
 			all.found += j.conflicts
 			for class, n := range j.classes {
 				all.classes[class] += n
 			}
-			all.best[t.keys[k].name] = *j.finding
+			all.best[objects[k].name] = *j.finding
 		}
-		searched, confirmed = searched || j.searched, confirmed || j.porcupine
+		if objects[k].object == registerObject {
+			methods[methodZones] = true
+		} else if j.method != "" {
+			methods[j.method] = true
+		}
+		methods[methodSearch] = methods[methodSearch] || j.searched
+		methods[methodPorcupine] = methods[methodPorcupine] || j.porcupine
 	}
-	result := Result{Claim: Linearizable, Checker: "gibbons-korach"}
-	if searched {
-		result.Checker += ", wing-gong-lowe"
-	}
-	if confirmed {
-		result.Checker += ", porcupine"
-	}
+	result := Result{Claim: Linearizable, Checker: methodNames(methods)}
 	switch {
 	case all.found > 0:
 		result.Verdict = Refuted
@@ -304,23 +326,47 @@ func summarizeLinearizable(t *timeline, judgements []judgement, registers int, o
 	case checked == 0:
 		result.Verdict = Unknown
 		result.Vacuous = true
-		result.Explanation = "There was nothing to check: no register has an operation that observed its value."
-		if registers == 0 {
-			result.Explanation = "There was nothing to check: the history has no operations on registers (read, write, cas, delete)."
+		result.Explanation = "There was nothing to check: no key has an operation that tells what it found."
+		if decidable == 0 {
+			result.Explanation = "There was nothing to check: the history has no operations of clients on registers, sets, counters, queues or texts, and no transactions."
 		}
 	case len(undecided) > 0:
 		result.Verdict = Unknown
-		result.Explanation = fmt.Sprintf("%d of %s could not be decided, the others are linearizable: %s. "+
-			"A longer time or more memory for the check, fewer operations a key, fewer clients a key, values that are written only once, or a store that says what a failed cas found would help.",
-			len(undecided), plural(checked, "key"), strings.Join(undecided[:min(len(undecided), 3)], "; "))
+		help := "A longer time or more memory for the check, fewer operations a key, fewer clients a key, values that are written only once, or a store that says what a failed cas found would help."
+		if unfit == len(undecided) {
+			help = "A model that fits the operations, or only one kind of object under each key, would help."
+		}
+		result.Explanation = fmt.Sprintf("%d of %s could not be decided, the others are linearizable: %s. %s",
+			len(undecided), plural(checked, "key"), strings.Join(undecided[:min(len(undecided), 3)], "; "), help)
 	default:
 		result.Verdict = Holds
 		result.Explanation = fmt.Sprintf("%s on %s have a legal order for each key.", plural(operations, "operation"), plural(checked, "key"))
-		if sets := t.count(setObject); sets > 0 {
-			result.Explanation += fmt.Sprintf(" Sets (%d) are left to the other claims.", sets)
-		}
 	}
 	return result
+}
+
+// The methods that a result names, beside those of the objects that are no registers.
+const (
+	methodZones     = "gibbons-korach"
+	methodSearch    = "wing-gong-lowe"
+	methodPorcupine = "porcupine"
+)
+
+// methodNames lists the methods that decided something, Porcupine at the end.
+func methodNames(methods map[string]bool) string {
+	var names []string
+	for name, used := range methods {
+		if used && name != methodPorcupine && name != methodSearch {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range []string{methodSearch, methodPorcupine} {
+		if methods[name] {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // fill writes counts and witnesses into the result.

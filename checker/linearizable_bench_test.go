@@ -101,7 +101,7 @@ func (l load) takeEffect(operations []history.Operation, points []place, r *rand
 			if r.Float64() < l.conditional && expected.Kind() != history.Nil {
 				written = history.NilValue()
 			}
-			o.Input = history.RawValue([]byte("[" + jsonOf(expected) + "," + jsonOf(written) + "]"))
+			o.Input = history.RawValue([]byte("[" + valueJSON(expected) + "," + valueJSON(written) + "]"))
 			if a, aOk := expected.Int(); aOk {
 				if b, bOk := written.Int(); bOk {
 					o.Input = history.ListValue([]int64{a, b})
@@ -124,7 +124,7 @@ func (l load) takeEffect(operations []history.Operation, points []place, r *rand
 	}
 }
 
-func jsonOf(v history.Value) string {
+func valueJSON(v history.Value) string {
 	if n, ok := v.Int(); ok {
 		return fmt.Sprint(n)
 	}

@@ -45,6 +45,7 @@ type Screener struct {
 	sessions sessionReads
 	finals   finalReads
 	set      setHistory
+	setOrder setOrder
 	dumps    dumps
 }
 
@@ -113,7 +114,11 @@ func (s *Screener) Screen(operations []history.Operation) (suspicions []Suspicio
 			s.screenRegister(key)
 		case setObject:
 			s.screenSet(key)
-		case counterObject, queueObject:
+		case counterObject, queueObject, bagObject, textObject:
+			if s.linearizable != nil {
+				s.screenObject(s.linearizable, newObjectHistory(key.object), key)
+			}
+		case transactionObject: // not by itself
 			if s.linearizable != nil {
 				s.linearizable.undecided = true
 			}
@@ -293,9 +298,30 @@ func (s *Screener) screenOrder(c *screening) (proved bool) {
 	return false
 }
 
+// screenObject decides whether an object that is no register is linearizable,
+// if that takes no search.
+func (s *Screener) screenObject(c *screening, h objectHistory, key *keyOperations) {
+	if h.load(s.timeline.operations, key.name, key.positions) != nil {
+		c.skipped = true
+		return
+	}
+	if h.observations() == 0 {
+		return
+	}
+	c.examined = true
+	found, proved := h.decide()
+	for i := range found {
+		c.suspect(found[i].class, key.name, s.latest(found[i].positions...))
+	}
+	c.undecided = c.undecided || !proved && len(found) == 0
+}
+
 func (s *Screener) screenSet(key *keyOperations) {
 	x, t := &s.set, &s.timeline
 	x.load(t.operations, key)
+	if c := s.linearizable; c != nil {
+		s.screenObject(c, &s.setOrder, key)
+	}
 	if c := s.staleReads; c != nil {
 		eligible := x.stale(func(e *element, absent int32) { c.suspect(classMissing, key.name, s.latest(e.add, e.by, absent)) })
 		c.examined = c.examined || eligible > 0

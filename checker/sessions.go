@@ -160,7 +160,7 @@ func (c readChecker) run(ctx context.Context, t *timeline, o Options) Result {
 		case setObject:
 			s.load(t.operations, key)
 			n = c.set(t, &s, key, all)
-		case counterObject, queueObject: // left to other claims
+		case counterObject, queueObject, bagObject, textObject, transactionObject: // left to other claims
 		default:
 			skipped = fmt.Errorf("key %s has %s", key.name, key.why)
 			continue

@@ -394,6 +394,14 @@ func describeShort(o *history.Operation) string {
 			return fmt.Sprintf("cas(%s) → mismatch, found %s", showValue(o.Input), orNothing(o.Output))
 		}
 		return fmt.Sprintf("cas(%s) → mismatch", showValue(o.Input))
+	case o.F == history.FDequeue && o.Type == history.Ok && o.Output.Kind() == history.Nil:
+		return "dequeue() → empty"
+	case o.F == history.FDequeue && o.Type == history.Ok:
+		return fmt.Sprintf("dequeue() → %s", showValue(o.Output))
+	case o.F == history.FDequeue:
+		return fmt.Sprintf("dequeue() → %s", o.Type)
+	case o.F == history.FTransaction && o.Type == history.Ok:
+		return fmt.Sprintf("txn → %s", showValue(o.Output))
 	case o.Type == history.Ok:
 		return fmt.Sprintf("%s(%s)", o.F, showValue(o.Input))
 	}

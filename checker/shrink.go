@@ -338,30 +338,9 @@ func (s *shrinker) prefix(time int64) []int32 {
 	return s.without(set, nil, time)
 }
 
-// shrink takes out operations, ever smaller portions of them (delta
-// debugging, Zeller and Hildebrandt 2002), as long as the rest is illegal.
+// shrink takes out operations as long as the rest is illegal.
 func (s *shrinker) shrink(set []int32) []int32 {
-	for portion := (len(set) + 1) / 2; portion >= 1; {
-		removed := false
-		// From the end: what came last is needed least.
-		for end := len(set); end > 0; end -= portion {
-			begin := max(0, end-portion)
-			if begin >= len(set) {
-				continue
-			}
-			drop := set[begin:min(end, len(set))]
-			if rest := s.without(set, drop, math.MaxInt64); len(rest) < len(set) && s.illegal(rest) {
-				set, removed = rest, true
-			}
-		}
-		if portion == 1 && !removed {
-			break
-		}
-		if !removed || portion > len(set) {
-			portion = max(1, min(portion, len(set))/2)
-		}
-	}
-	return set
+	return shrinkSet(set, func(set, drop []int32) []int32 { return s.without(set, drop, math.MaxInt64) }, s.illegal)
 }
 
 // without returns the set less the dropped operations and all that would

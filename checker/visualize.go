@@ -15,7 +15,8 @@ import (
 const maximumDrawn = 200
 
 // VisualizeWitness returns Porcupine's interactive picture, one HTML document,
-// of the operations of one witness, which are of one key, with the faults as
+// of the operations of one witness, which are of one key or of registers under
+// transactions, with the faults as
 // bands above them. Failed writes are shown but take no part in the search.
 func VisualizeWitness(operations []history.Operation, faults ...FaultInterval) ([]byte, error) {
 	if len(operations) == 0 || len(operations) > maximumDrawn {
@@ -23,8 +24,9 @@ func VisualizeWitness(operations []history.Operation, faults ...FaultInterval) (
 	}
 	key := keyOperations{name: operations[0].Key}
 	last := never
+	transactions := slices.ContainsFunc(operations, func(o history.Operation) bool { return o.F == history.FTransaction })
 	for i := range operations {
-		if operations[i].Key != key.name {
+		if operations[i].Key != key.name && !transactions {
 			return nil, fmt.Errorf("a picture shows one key, not both %q and %q", key.name, operations[i].Key)
 		}
 		key.positions = append(key.positions, int32(i))
@@ -35,6 +37,9 @@ func VisualizeWitness(operations []history.Operation, faults ...FaultInterval) (
 		}
 	}
 	key.classify()
+	if transactions {
+		key.object = transactionObject
+	}
 	var model porcupine.Model
 	var calls []porcupine.Operation
 	switch key.object {
@@ -43,11 +48,13 @@ func VisualizeWitness(operations []history.Operation, faults ...FaultInterval) (
 		if model, calls, err = drawRegister(operations, key); err != nil {
 			return nil, err
 		}
-	case setObject:
-		model = elementModel()
-		calls = elementOperations(operations, key.positions, elementOf(operations))
-	default:
+	case foreignObject:
 		return nil, errors.New("no picture of " + key.why)
+	default:
+		var err error
+		if model, calls, err = drawObject(operations, key); err != nil {
+			return nil, err
+		}
 	}
 	lanes := lanesOf(operations)
 	for i := range calls {
@@ -97,15 +104,22 @@ func drawRegister(operations []history.Operation, key keyOperations) (porcupine.
 	return model, calls, nil
 }
 
-// elementOf is the element that a witness about a set is about: the one that
-// is added. A witness has one.
-func elementOf(operations []history.Operation) int64 {
-	i := slices.IndexFunc(operations, func(o history.Operation) bool { return o.F == history.FAdd })
-	if i < 0 {
-		return 0
+// drawObject draws what is no plain register.
+func drawObject(operations []history.Operation, key keyOperations) (porcupine.Model, []porcupine.Operation, error) {
+	h := newObjectHistory(key.object)
+	if s, ok := h.(*setOrder); ok {
+		s.only = addedIn(operations, key.positions)
 	}
-	value, _ := operations[i].Input.Int()
-	return value
+	if err := h.load(operations, key.name, key.positions); err != nil {
+		return porcupine.Model{}, nil, err
+	}
+	model, calls := h.search()
+	asRecorded(calls, operations)
+	for i := range calls {
+		calls[i].ClientId = int(operations[calls[i].Input.(positioned).at()].Process)
+	}
+	model.DescribeOperation = func(in, _ any) string { return describeCall(&operations[in.(positioned).at()]) }
+	return model, calls, nil
 }
 
 // lanesOf numbers the processes from 0 in their order: Porcupine draws one
