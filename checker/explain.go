@@ -44,6 +44,12 @@ func (n narrator) at(p int32) *history.Operation { return &n.t.operations[p] }
 // story tells what the clients saw.
 func (n narrator) story() string {
 	f := n.f
+	switch {
+	case f.chain != nil:
+		return n.chained()
+	case f.versions:
+		return n.siblings()
+	}
 	switch f.class {
 	case classStale, classOwnWrite, classMissing:
 		return n.overtaken()

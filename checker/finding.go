@@ -45,6 +45,11 @@ type finding struct {
 	// element is the element of a set.
 	element   int64
 	confirmed bool
+	// chain is positions in causal order, for findings about sessions and causality.
+	chain []int32
+	// versions says that it is about the versions of a register with siblings,
+	// of which Porcupine knows nothing.
+	versions bool
 	// text replaces the explanation of findings that are not about reads.
 	text string
 }

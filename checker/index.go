@@ -19,6 +19,8 @@ const (
 	setObject
 	counterObject // adds, and reads of sums
 	queueObject   // enqueue, dequeue
+	// siblingObject is a register whose reads return history.Versions.
+	siblingObject
 	// foreignObject is a key with operations that no checker here knows.
 	foreignObject
 )
@@ -38,6 +40,7 @@ type keyOperations struct {
 	count                 int32
 	register, adds, queue bool
 	lists, integers       bool // were read
+	versions              bool // were read: see history.Versions
 	foreign               string
 }
 
@@ -231,6 +234,10 @@ func (k *keyOperations) note(o *history.Operation) {
 	case history.FRead:
 		k.lists = k.lists || o.Output.Kind() == history.List
 		k.integers = k.integers || o.Output.Kind() == history.Int
+		if !k.versions && o.Output.Kind() == history.Raw {
+			_, err := history.ParseVersions(o.Output)
+			k.versions = err == nil
+		}
 	case history.FWrite, history.FCAS, history.FDelete:
 		k.register = true
 	case history.FAdd:
@@ -255,6 +262,10 @@ func (k *keyOperations) classify() {
 		k.object, k.why = foreignObject, "operations of a queue and others"
 	case k.queue:
 		k.object = queueObject
+	case k.versions && k.register && k.integers:
+		k.object, k.why = foreignObject, "reads of versions and reads of single values"
+	case k.versions && k.register:
+		k.object = siblingObject
 	case k.adds && k.integers && !k.lists:
 		k.object = counterObject
 	case k.adds, k.lists && !k.register:
