@@ -77,14 +77,12 @@ func (o *overwriters) find(source, key int32, holds func(value int32) bool) int3
 // before it only that counts which comes before some write that it has read,
 // by another session.
 type causalOrder struct {
-	h        *causalHistory
-	out      *violations
-	prefix   bool
-	clocks   []sessionClock
-	prefixes []sessionClock // of what counts for consistent prefix
-	// snapshots are the clocks at the writes that will still be read.
-	snapshots []causalClock
-	unread    []int32
+	h         *causalHistory
+	out       *violations
+	prefix    bool
+	clocks    []sessionClock
+	prefixes  []sessionClock // of what counts for consistent prefix
+	snapshots snapshots
 	over      overwriters
 	recent    []recentWrites // by key
 	// The event that is visited.
@@ -109,14 +107,13 @@ const recentlyRead = 8
 
 // manyGroups is from how many sessions that write to a key on it pays to look
 // for what can be left out.
-const manyGroups = 48
+const manyGroups = 8
 
 // checkOrder decides causal consistency, or consistent prefix.
 func (h *causalHistory) checkOrder(ctx context.Context, o Options, out *violations, prefix bool) error {
 	c := &causalOrder{
 		h: h, out: out, prefix: prefix, clocks: make([]sessionClock, len(h.first)),
-		snapshots: make([]causalClock, len(h.events)), unread: append([]int32(nil), h.readers...),
-		over: newOverwriters(h), recent: make([]recentWrites, len(h.keys)),
+		snapshots: newSnapshots(h), over: newOverwriters(h), recent: make([]recentWrites, len(h.keys)),
 	}
 	if prefix {
 		c.prefixes = make([]sessionClock, len(h.first))
@@ -148,10 +145,11 @@ func (c *causalOrder) visit(e int32) {
 			c.learn(event.source, event.key)
 		}
 	case versionsRead:
-		c.checkVersions(event)
+		c.out.examine(c.informed())
 		for _, w := range c.h.siblings[event.source].writes {
 			c.learn(w, event.key)
 		}
+		c.checkVersions(event)
 	}
 	if c.h.following[e] == none {
 		c.clocks[c.session] = sessionClock{} // nobody asks for it again
@@ -170,7 +168,7 @@ func (c *causalOrder) before(write int32) bool {
 // learn takes a write into account that the present event returned.
 func (c *causalOrder) learn(write, key int32) {
 	session := c.h.events[write].session
-	snapshot := c.snapshots[write]
+	snapshot := c.snapshots.of(write)
 	if session != c.session {
 		c.clocks[c.session].learn(snapshot, session, write+1)
 		if c.prefix {
@@ -183,9 +181,7 @@ func (c *causalOrder) learn(write, key int32) {
 			r.next++
 		}
 	}
-	if c.unread[write]--; c.unread[write] == 0 {
-		c.snapshots[write] = nil
-	}
+	c.snapshots.read(write)
 }
 
 // check looks whether what the read returned had been overwritten before it.
@@ -200,9 +196,9 @@ func (c *causalOrder) check(event *causalEvent) {
 }
 
 // checkVersions looks for writes that were before the read of a sibling
-// register and are not in the context that it returned.
+// register, or before a sibling that it returned, and are not in the context
+// that it returned.
 func (c *causalOrder) checkVersions(event *causalEvent) {
-	c.out.examine(c.informed())
 	if w := c.h.uncovered(event, c.before); w != none {
 		c.out.add(violation{class: c.out.names.missing, read: c.e, older: none, newer: w})
 	}
@@ -220,36 +216,38 @@ func (c *causalOrder) informed() bool {
 func (c *causalOrder) written(event *causalEvent) {
 	key := &c.h.keys[event.key]
 	known := &c.clocks[c.session]
-	if c.unread[c.e] > 0 {
-		c.snapshots[c.e] = known.snapshot()
+	if c.snapshots.unread[c.e] > 0 {
+		c.snapshots.keep(c.e, known.snapshot())
 	}
 	if key.siblings != nil {
 		key.siblings.visited(c.e)
 		return
 	}
 	base := c.base(event.key)
-	first := true
+	var below causalClock
+	if base != nil {
+		below = base.clock
+	}
+	first := base == nil
 	for i := range key.groups {
 		g := &key.groups[i]
-		bound := known.of(g.session)
-		if g.session == c.session {
-			bound = c.e
-		}
-		if bound <= c.h.grouped[g.begin] {
+		w := g.visited
+		if w < below.of(g.session) { // nothing, or all of it is overwritten by the base
 			continue
+		}
+		if g.session != c.session {
+			if bound := known.of(g.session); w >= bound {
+				if w = c.h.latest(g, bound); w < below.of(g.session) {
+					continue
+				}
+			}
 		}
 		first = false
-		if base != nil && g.session != c.session && base.clock.of(g.session) >= bound {
-			continue // overwritten by the base, or before what is
-		}
-		w := c.h.latest(g, bound)
-		if base != nil && w != base.write && w < base.clock.of(g.session) {
-			continue
-		}
 		if c.over.write.find(w, c.inPast) == none {
 			c.over.write.add(w, c.e)
 		}
 	}
+	groupOf(key.groups, c.session).visited = c.e
 	if first {
 		c.over.start.add(event.key, c.e)
 	}

@@ -56,8 +56,13 @@ func (s *sessionClock) own(n int) {
 	}
 }
 
-// learn adds what the other clock knows, and the session up to the event (not included).
+// learn adds what the other clock knows, which belongs to an event of the
+// session, and that session up to the event (not included). Whoever knows that
+// knows the rest already.
 func (s *sessionClock) learn(other causalClock, session, event int32) {
+	if s.of(session) >= event && event > 0 {
+		return
+	}
 	for p, page := range other {
 		if page == nil || page == s.page(p) {
 			continue
@@ -88,20 +93,60 @@ func (s *sessionClock) learn(other causalClock, session, event int32) {
 
 // join returns the greater of both at each place: one of them, if it is that.
 func (a *clockPage) join(b *clockPage) *clockPage {
-	less, greater := false, false
-	for i, x := range a {
-		less = less || x < b[i]
-		greater = greater || x > b[i]
+	var joined clockPage
+	var fromA, fromB int32 // not 0 if it differs from a, or from b
+	for i := range joined {
+		x := max(a[i], b[i])
+		joined[i] = x
+		fromA |= x ^ a[i]
+		fromB |= x ^ b[i]
 	}
 	switch {
-	case !less:
+	case fromA == 0:
 		return a
-	case !greater:
+	case fromB == 0:
 		return b
 	}
-	joined := *a
-	for i, x := range b {
-		joined[i] = max(joined[i], x)
+	kept := new(clockPage)
+	*kept = joined
+	return kept
+}
+
+// snapshots keeps the clocks at the writes that will still be read, each until
+// its last read.
+type snapshots struct {
+	// slot is the place of each event's clock, by event; unread how many reads of it are to come.
+	slot, unread []int32
+	clocks       []causalClock
+	free         []int32
+}
+
+func newSnapshots(h *causalHistory) snapshots {
+	return snapshots{slot: make([]int32, len(h.events)), unread: append([]int32(nil), h.readers...)}
+}
+
+// keep remembers the clock at the write.
+func (s *snapshots) keep(write int32, c causalClock) {
+	if n := len(s.free); n > 0 {
+		s.slot[write] = s.free[n-1]
+		s.free = s.free[:n-1]
+		s.clocks[s.slot[write]] = c
+		return
 	}
-	return &joined
+	s.slot[write] = int32(len(s.clocks))
+	s.clocks = append(s.clocks, c)
+}
+
+// of is the clock at the write, which is to be read.
+func (s *snapshots) of(write int32) causalClock { return s.clocks[s.slot[write]] }
+
+// read notes that the write has been read once more, and says whether that was the last time.
+func (s *snapshots) read(write int32) (last bool) {
+	s.unread[write]--
+	if s.unread[write] > 0 {
+		return false
+	}
+	s.clocks[s.slot[write]] = nil
+	s.free = append(s.free, s.slot[write])
+	return true
 }

@@ -135,8 +135,11 @@ func (d *causalDefinition) before(claim string, w, r int32) bool {
 			return w < r
 		}
 	}
-	// The rest: it had read a write w2 of another session.
-	for e := d.h.first[process]; e != none && e < r; e = d.h.following[e] {
+	// The rest: it had read a write w2 of another session, or returns it as a sibling.
+	for e := d.h.first[process]; e != none && e <= r; e = d.h.following[e] {
+		if e == r && d.h.events[r].kind != versionsRead {
+			break
+		}
 		seen := false
 		d.h.eachSource(&d.h.events[e], func(w2 int32) {
 			if d.h.events[w2].session == process {

@@ -14,15 +14,14 @@ import "context"
 // up to where its reads count, and a write is known to be overwritten once one
 // of the reads that returned its overwriter counts.
 type dependencies struct {
-	h      *causalHistory
-	out    *violations
-	clocks []sessionClock
-	// snapshots are the clocks at the writes that will still be read; direct
-	// the writes that each of them overwrites, unless another write on which
-	// it depends does too.
-	snapshots []causalClock
-	direct    [][]int32
-	unread    []int32
+	h         *causalHistory
+	out       *violations
+	clocks    []sessionClock
+	snapshots snapshots
+	// direct are, for each write that will still be read, the writes that it
+	// overwrites, unless another write on which it depends does too. They lie
+	// where the snapshots do.
+	direct [][]int32
 	// over lists the reads that returned an overwriter of a state.
 	over overwriters
 	// reads are the reads of each key by session, in groups as the writes are.
@@ -39,8 +38,8 @@ type dependencies struct {
 func (h *causalHistory) checkDependencies(ctx context.Context, o Options, out *violations) error {
 	n := len(h.events)
 	d := &dependencies{
-		h: h, out: out, clocks: make([]sessionClock, len(h.first)), snapshots: make([]causalClock, n), direct: make([][]int32, n),
-		unread: append([]int32(nil), h.readers...), over: newOverwriters(h), marked: make([]int32, n), recent: make([]recentWrites, len(h.keys)),
+		h: h, out: out, clocks: make([]sessionClock, len(h.first)), snapshots: newSnapshots(h),
+		over: newOverwriters(h), marked: make([]int32, n), recent: make([]recentWrites, len(h.keys)),
 	}
 	for i := range d.marked {
 		d.marked[i] = none
@@ -64,28 +63,29 @@ func (d *dependencies) visit(e int32) {
 		if s := d.h.keys[event.key].siblings; s != nil {
 			s.visited(e)
 		}
-		if d.unread[e] > 0 {
-			d.snapshots[e] = d.clocks[d.session].snapshot()
-			d.direct[e] = d.overwrites(event)
+		if d.snapshots.unread[e] > 0 {
+			d.snapshots.keep(e, d.clocks[d.session].snapshot())
+			d.direct = append(d.direct, nil)[:len(d.snapshots.clocks)]
+			d.direct[d.snapshots.slot[e]] = d.overwrites(event)
 		}
 	case causalRead:
 		d.check(event)
 		if event.source >= 0 {
 			d.learn(event.source)
 			d.observe(event.source, event.key)
-			d.forget(event.source)
+			d.snapshots.read(event.source)
 		}
 	case versionsRead:
 		d.out.examine(len(d.clocks[d.session].causalClock) > 0)
-		if w := d.h.uncovered(event, func(w int32) bool { return d.observers(w) != none }); w != none {
-			d.out.add(violation{class: d.out.names.missing, read: e, older: none, newer: w, between: d.observers(w)})
-		}
 		for _, w := range d.h.siblings[event.source].writes {
 			d.learn(w)
 			if d.over.write.find(w, d.countsHere) == none {
 				d.over.write.add(w, e)
 			}
-			d.forget(w)
+			d.snapshots.read(w)
+		}
+		if w := d.h.uncovered(event, func(w int32) bool { return d.observers(w) != none }); w != none {
+			d.out.add(violation{class: d.out.names.missing, read: e, older: none, newer: w, between: d.observers(w)})
 		}
 	}
 	if d.h.following[e] == none {
@@ -121,14 +121,14 @@ func (d *dependencies) observers(write int32) int32 { return d.over.write.find(w
 // learn takes a write into account that the present event returned.
 func (d *dependencies) learn(write int32) {
 	if session := d.h.events[write].session; session != d.session {
-		d.clocks[d.session].learn(d.snapshots[write], session, write)
+		d.clocks[d.session].learn(d.snapshots.of(write), session, write)
 	}
 }
 
 // observe notes the present read as one that returned an overwriter of what
 // the write overwrites.
 func (d *dependencies) observe(write, key int32) {
-	for _, u := range d.direct[write] {
+	for _, u := range d.direct[d.snapshots.slot[write]] {
 		if d.over.write.find(u, d.countsHere) == none {
 			d.over.write.add(u, d.e)
 		}
@@ -137,15 +137,8 @@ func (d *dependencies) observe(write, key int32) {
 		d.over.start.add(key, d.e)
 	}
 	if r := &d.recent[key]; r.writes[(r.next+recentlyRead-1)%recentlyRead].write != write {
-		r.writes[r.next%recentlyRead] = recentWrite{write, d.snapshots[write], d.e}
+		r.writes[r.next%recentlyRead] = recentWrite{write, d.snapshots.of(write), d.e}
 		r.next++
-	}
-}
-
-// forget lets go of what is known of a write that will not be read again.
-func (d *dependencies) forget(write int32) {
-	if d.unread[write]--; d.unread[write] == 0 {
-		d.snapshots[write], d.direct[write] = nil, nil
 	}
 }
 

@@ -78,11 +78,11 @@ func (d *directOrder) visit(e int32) {
 		}
 	case versionsRead:
 		d.out.examine(d.informed[d.session])
-		if w := d.h.uncovered(event, d.before); w != none {
-			d.out.add(violation{class: d.out.names.missing, read: e, older: none, newer: w})
-		}
 		for _, w := range d.h.siblings[event.source].writes {
 			d.learn(w)
+		}
+		if w := d.h.uncovered(event, d.before); w != none {
+			d.out.add(violation{class: d.out.names.missing, read: e, older: none, newer: w})
 		}
 		if d.pram {
 			d.informed[d.session] = true
@@ -96,7 +96,7 @@ func (d *directOrder) before(write int32) bool {
 	if session == d.session {
 		return d.pram && write < d.e
 	}
-	return d.bound(session, d.e) > write
+	return d.bound(session, d.e+1) > write
 }
 
 // bound is what the present session knew of the other just before the event.

@@ -76,7 +76,11 @@ type causalKey struct {
 
 // causalGroup is the writes of one key by one session: grouped[begin:end]. The
 // groups of a key are in the order of the sessions' numbers.
-type causalGroup struct{ session, begin, end int32 }
+type causalGroup struct {
+	session, begin, end int32
+	// visited is the last of them that a walk has visited, or none.
+	visited int32
+}
 
 // newCausalHistory gathers the events of a history.
 func newCausalHistory(t *timeline) *causalHistory {
@@ -397,7 +401,7 @@ func (h *causalHistory) groupsOf(chosen func(e *causalEvent) bool) (groups [][]c
 		for i := begin; i < end; i++ {
 			session := h.events[sorted[i]].session
 			if i+1 == end || h.events[sorted[i+1]].session != session {
-				groups[k] = append(groups[k], causalGroup{session, begin, i + 1})
+				groups[k] = append(groups[k], causalGroup{session, begin, i + 1, none})
 				begin = i + 1
 			}
 		}

@@ -23,6 +23,9 @@ type plainEvent struct {
 	writes    bool
 	value     string // written or read; "" for nothing
 	source    int    // the event that wrote what was read; -1: nothing to be said; -2: the initial state; -3: nobody
+	// Of a read of siblings: what it returned, and the events that wrote them.
+	versions *history.Versions
+	siblings []int
 }
 
 func plainEvents(operations []history.Operation) []plainEvent {
@@ -53,12 +56,12 @@ func plainEvents(operations []history.Operation) []plainEvent {
 		switch o.F {
 		case history.FRead:
 			if o.Type == history.Ok {
-				events = append(events, plainEvent{i, session, o.Key, false, show(o.Output), -1})
+				events = append(events, plainEvent{operation: i, session: session, key: o.Key, value: show(o.Output), source: -1})
 			}
 			continue
 		case history.FCAS:
 			if o.Type == history.Ok {
-				events = append(events, plainEvent{i, session, o.Key, false, show(history.IntValue(o.Input.List()[0])), -1})
+				events = append(events, plainEvent{operation: i, session: session, key: o.Key, value: show(history.IntValue(o.Input.List()[0])), source: -1})
 			}
 		}
 		value := ""
@@ -71,7 +74,7 @@ func plainEvents(operations []history.Operation) []plainEvent {
 		tried[o.Key+" "+value]++
 		if o.Type != history.Fail {
 			written[o.Key+" "+value] = append(written[o.Key+" "+value], len(events))
-			events = append(events, plainEvent{i, session, o.Key, true, value, -1})
+			events = append(events, plainEvent{operation: i, session: session, key: o.Key, writes: true, value: value, source: -1})
 		}
 	}
 	for i := range events {
@@ -130,7 +133,10 @@ func plainViolations(operations []history.Operation) map[string][]int {
 	events := plainEvents(operations)
 	n := len(events)
 	so := func(a, b int) bool { return a < b && events[a].session == events[b].session }
-	rf := func(a, b int) bool { return !events[b].writes && events[b].source == a }
+	rf := func(a, b int) bool {
+		return !events[b].writes && events[b].source == a || slices.Contains(events[b].siblings, a)
+	}
+	dots := plainSiblings(operations, events)
 	co := newRelation(n, func(a, b int) bool { return so(a, b) || rf(a, b) }).close()
 	// w1 was read before w2 was written, by one process.
 	follows := newRelation(n, func(a, b int) bool {
@@ -139,8 +145,7 @@ func plainViolations(operations []history.Operation) map[string][]int {
 	// The process of r had read, before r, a write of another session for which the condition holds.
 	had := func(r int, holds func(w2 int) bool) bool {
 		return slices.ContainsFunc(upTo(n), func(k int) bool {
-			w2 := events[k].source
-			return so(k, r) && !events[k].writes && w2 >= 0 && events[w2].session != events[r].session && holds(w2)
+			return (so(k, r) || k == r && events[r].versions != nil) && slices.ContainsFunc(upTo(n), func(w2 int) bool { return rf(w2, k) && events[w2].session != events[r].session && holds(w2) })
 		})
 	}
 	own := func(w, r int) bool { return so(w, r) }
@@ -169,6 +174,10 @@ func plainViolations(operations []history.Operation) map[string][]int {
 			e := &events[r]
 			violated := false
 			switch {
+			case e.versions != nil:
+				for w, dot := range dots {
+					violated = violated || events[w].key == e.key && before[claim](w, r) && !e.versions.Covers(dot)
+				}
 			case e.writes || e.source == -1:
 			case e.source == -3:
 				violated = claim == Causal || claim == PRAM

@@ -28,6 +28,9 @@ func (h *causalHistory) path(from, to int32, own bool, found func(p *reach) bool
 	if own && found(&todo[0]) {
 		return []int32{from, to}
 	}
+	if h.events[to].kind == versionsRead { // its siblings count too
+		todo[0].bound = to
+	}
 	best := map[int32]int32{}
 	if own {
 		best[session] = to - 1
@@ -133,7 +136,9 @@ func (h *causalHistory) cycleSource(read int32) int32 {
 
 // directEvidence is evidence for the claims that look one step far.
 func (h *causalHistory) directEvidence(claim string, v *violation) (events []int32) {
-	events = append(events, v.newer)
+	if v.newer != v.between || v.class != classReturned {
+		events = append(events, v.newer)
+	}
 	if v.class == classReturned {
 		if v.older >= 0 {
 			events = append(events, h.seen(claim, v.older, v.between)...)
@@ -147,7 +152,7 @@ func (h *causalHistory) directEvidence(claim string, v *violation) (events []int
 // that the given write happened: a later one of the same session, or itself.
 func (h *causalHistory) seen(claim string, write, before int32) (events []int32) {
 	session := h.events[before].session
-	for e := h.first[session]; e != none && e < before; e = h.following[e] {
+	for e := h.first[session]; e != none && (e < before || e == before && h.events[e].kind == versionsRead); e = h.following[e] {
 		h.eachSource(&h.events[e], func(w int32) {
 			if events == nil && h.events[w].session == h.events[write].session && h.events[w].session != session &&
 				(w > write || w == write && claim == PRAM) {

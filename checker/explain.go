@@ -175,6 +175,8 @@ func (n narrator) result(p int32) string {
 			return fmt.Sprintf("read %s%s at %s with element %d in it", keyName(o.Key), n.through(p), clock(o.Start), n.f.element)
 		}
 		return fmt.Sprintf("read %s%s at %s without element %d in it", keyName(o.Key), n.through(p), clock(o.Start), n.f.element)
+	case o.Output.Kind() == history.Raw:
+		return fmt.Sprintf("read %s%s at %s and got %s", keyName(o.Key), n.through(p), clock(o.Start), showSiblings(o.Output))
 	case o.Output.Kind() == history.Nil:
 		return fmt.Sprintf("read %s%s at %s and found nothing", keyName(o.Key), n.through(p), clock(o.Start))
 	}

@@ -2,6 +2,7 @@ package checker
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/refute-lab/refute/harness/history"
@@ -77,7 +78,38 @@ func (n narrator) again(i int) string {
 // returnedBy says whether the read returned what the operation wrote.
 func (n narrator) returnedBy(write int32, read *history.Operation) bool {
 	w := n.at(write)
-	return w.F == history.FWrite && w.Key == read.Key && w.Input.Kind() == history.Int && showValue(w.Input) == showValue(read.Output)
+	if w.F != history.FWrite || w.Key != read.Key || w.Input.Kind() != history.Int {
+		return false
+	}
+	if v, err := history.ParseVersions(read.Output); err == nil {
+		n, _ := w.Input.Int()
+		return len(v.Values) == 1 && v.Values[0] == n
+	}
+	return showValue(w.Input) == showValue(read.Output)
+}
+
+// showSiblings writes what a read of a register with siblings returned, for
+// people: "1 and 2 (context n1:4 and n2:2)". Other values are shown as they are.
+func showSiblings(value history.Value) string {
+	v, err := history.ParseVersions(value)
+	if err != nil {
+		return showValue(value)
+	}
+	if len(v.Context) == 0 && len(v.Values) == 0 {
+		return "no sibling (empty context)"
+	}
+	values, context := []string{}, []string{}
+	for _, n := range v.Values {
+		values = append(values, fmt.Sprint(n))
+	}
+	for node, counter := range v.Context {
+		context = append(context, history.Dot{Node: node, Counter: counter}.String())
+	}
+	slices.Sort(context)
+	if len(values) == 0 {
+		values = []string{"no sibling"}
+	}
+	return fmt.Sprintf("%s (context %s)", list(values), list(context))
 }
 
 // value is what the operation wrote.

@@ -40,7 +40,7 @@ type keyOperations struct {
 	count                 int32
 	register, adds, queue bool
 	lists, integers       bool // were read
-	versions              bool // were read: see history.Versions
+	versions              bool // were told: see history.Versions
 	foreign               string
 }
 
@@ -234,12 +234,10 @@ func (k *keyOperations) note(o *history.Operation) {
 	case history.FRead:
 		k.lists = k.lists || o.Output.Kind() == history.List
 		k.integers = k.integers || o.Output.Kind() == history.Int
-		if !k.versions && o.Output.Kind() == history.Raw {
-			_, err := history.ParseVersions(o.Output)
-			k.versions = err == nil
-		}
+		k.noteVersions(o)
 	case history.FWrite, history.FCAS, history.FDelete:
 		k.register = true
+		k.noteVersions(o)
 	case history.FAdd:
 		k.adds = true
 	case history.FEnqueue, history.FDequeue:
@@ -248,6 +246,14 @@ func (k *keyOperations) note(o *history.Operation) {
 		if k.foreign == "" {
 			k.foreign = fmt.Sprintf("operations of the kind %q", o.F)
 		}
+	}
+}
+
+// noteVersions notes that the operation tells the versions of a register with siblings.
+func (k *keyOperations) noteVersions(o *history.Operation) {
+	if !k.versions && o.Output.Kind() == history.Raw {
+		_, err := history.ParseVersions(o.Output)
+		k.versions = err == nil
 	}
 }
 
