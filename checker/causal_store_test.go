@@ -87,7 +87,7 @@ func (s *replicated) run(r *rand.Rand, operations int) []history.Operation {
 // hear delivers some writes of the others, rarely all of them.
 func (s *replicated) hear(r *rand.Rand, i int) {
 	me := &s.state[i]
-	for tries := r.IntN(6); tries > 0; tries-- {
+	for tries := r.IntN(1 + s.replicas); tries > 0; tries-- {
 		from := r.IntN(s.replicas)
 		if me.applied[from] >= len(s.log[from]) {
 			continue
@@ -233,4 +233,92 @@ func requireNotLinearizable(t *testing.T, operations []history.Operation) {
 		}
 	}
 	require.Fail(t, "a linearizable history refutes a claim", describeHistory(operations))
+}
+
+// TestManySessionsAgainstTheDefinitions is for what small histories do not
+// reach: keys that many sessions write, clocks of several pages, clocks that are
+// forgotten and their places used again.
+func TestManySessionsAgainstTheDefinitions(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 14))
+	refuted, most := map[string]int{}, int32(0)
+	for range 60 {
+		s := replicated{replicas: 9 + r.IntN(5), keys: 1 + r.IntN(3), unknown: 0.3 * r.Float64(), causally: r.IntN(3) == 0}
+		operations := s.run(r, 100+r.IntN(60))
+		for range r.IntN(200) { // a read goes back to what was there before
+			i, j := r.IntN(len(operations)), r.IntN(len(operations))
+			o, w := &operations[max(i, j)], &operations[min(i, j)]
+			if o.F == history.FRead && o.Type == history.Ok && w.F == history.FWrite && o.Key == w.Key {
+				o.Output = w.Input
+			}
+		}
+		tl, err := newTimeline(operations)
+		require.NoError(t, err)
+		most = max(most, tl.sessions)
+		want := plainViolations(operations)
+		for _, claim := range orderClaims {
+			expected, got := slices.Compact(want[claim]), foundBy(t, operations, claim)
+			if claim == PRAM {
+				require.Subset(t, expected, got, "%s\n%s", claim, describeHistory(operations))
+				require.Equal(t, len(expected) > 0, len(got) > 0, "%s\n%s", claim, describeHistory(operations))
+			} else {
+				require.ElementsMatch(t, expected, got, "%s\n%s", claim, describeHistory(operations))
+			}
+			if len(got) > 0 {
+				refuted[claim]++
+			}
+		}
+		refutedClaims(t, operations, orderClaims) // the witnesses prove themselves
+	}
+	t.Log(refuted, most)
+	for _, claim := range orderClaims {
+		assert.Greater(t, refuted[claim], 2, claim)
+	}
+	assert.Greater(t, most, int32(sessionsOnPage))
+}
+
+// TestOrderClaimsKeepToTheirBounds: a check that is cut short is Unknown and says why.
+func TestOrderClaimsKeepToTheirBounds(t *testing.T) {
+	s := replicated{replicas: 3, keys: 2, causally: true}
+	operations := s.run(rand.New(rand.NewPCG(1, 1)), 200)
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, claim := range orderClaims {
+		report, err := Check(ended, operations, Options{Claims: []string{claim}})
+		require.NoError(t, err)
+		assert.Equal(t, Unknown, report.Claims[0].Verdict)
+		assert.Contains(t, report.Claims[0].Explanation, "a longer time would help", claim)
+
+		report, err = Check(context.Background(), operations, Options{Claims: []string{claim}, Memory: 1})
+		require.NoError(t, err)
+		assert.Equal(t, Unknown, report.Claims[0].Verdict)
+		assert.Contains(t, report.Claims[0].Explanation, "or more memory, would help", claim)
+		assert.False(t, report.Claims[0].Vacuous)
+	}
+}
+
+// TestDeletesAndCausality: not found may be a delete's doing, and a delete
+// overwrites as a write does.
+func TestDeletesAndCausality(t *testing.T) {
+	at := int64(0)
+	step := func(process history.Process, f, key string, value history.Value) simulated {
+		at += 10
+		o := history.Operation{F: f, Key: key, Process: process, Start: at, End: at + 5, Type: history.Ok, Input: value}
+		if f == history.FRead {
+			o.Input, o.Output = history.Value{}, value
+		}
+		return simulated{Operation: o}
+	}
+	one, two := history.IntValue(1), history.IntValue(2)
+	story := func(last history.Value) []history.Operation {
+		return order([]simulated{
+			step(1, history.FWrite, "x", one), step(2, history.FRead, "x", one), step(2, history.FDelete, "x", history.Value{}),
+			step(2, history.FWrite, "y", two), step(3, history.FRead, "y", two), step(3, history.FRead, "x", last),
+		})
+	}
+	requireNoneRefuted(t, story(history.NilValue()), orderClaims...)
+	refuted := refutedClaims(t, story(one), orderClaims)
+	assert.Equal(t, classOverwritten, refuted[Causal].Class)
+	assert.Len(t, refuted[Causal].Operations, 6)
+	assert.Contains(t, refuted[Causal].Explanation, "and got 1, which a delete had replaced.")
+	assert.Len(t, refuted, 2, "consistent-prefix too")
 }

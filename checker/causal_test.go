@@ -137,6 +137,10 @@ func plainViolations(operations []history.Operation) map[string][]int {
 		return !events[b].writes && events[b].source == a || slices.Contains(events[b].siblings, a)
 	}
 	dots := plainSiblings(operations, events)
+	sources := make([][]int, n)
+	for b := range events {
+		sources[b] = slices.DeleteFunc(upTo(n), func(a int) bool { return !rf(a, b) })
+	}
 	co := newRelation(n, func(a, b int) bool { return so(a, b) || rf(a, b) }).close()
 	// w1 was read before w2 was written, by one process.
 	follows := newRelation(n, func(a, b int) bool {
@@ -145,7 +149,7 @@ func plainViolations(operations []history.Operation) map[string][]int {
 	// The process of r had read, before r, a write of another session for which the condition holds.
 	had := func(r int, holds func(w2 int) bool) bool {
 		return slices.ContainsFunc(upTo(n), func(k int) bool {
-			return (so(k, r) || k == r && events[r].versions != nil) && slices.ContainsFunc(upTo(n), func(w2 int) bool { return rf(w2, k) && events[w2].session != events[r].session && holds(w2) })
+			return (so(k, r) || k == r && events[r].versions != nil) && slices.ContainsFunc(sources[k], func(w2 int) bool { return events[w2].session != events[r].session && holds(w2) })
 		})
 	}
 	own := func(w, r int) bool { return so(w, r) }
