@@ -247,7 +247,7 @@ func (c *causalOrder) written(event *causalEvent) {
 			c.over.write.add(w, c.e)
 		}
 	}
-	groupOf(key.groups, c.session).visited = c.e
+	groupOf(key.groups, c.session).visit(c.e)
 	if first {
 		c.over.start.add(event.key, c.e)
 	}

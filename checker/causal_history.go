@@ -77,8 +77,15 @@ type causalKey struct {
 // groups of a key are in the order of the sessions' numbers.
 type causalGroup struct {
 	session, begin, end int32
-	// visited is the last of them that a walk has visited, or none.
-	visited int32
+	// visited is the last of them that a walk has visited, or none; next is the
+	// place of the one after it, or begin.
+	visited, next int32
+}
+
+// visit notes that a walk has visited the next write of the group.
+func (g *causalGroup) visit(write int32) {
+	g.visited = write
+	g.next++
 }
 
 // newCausalHistory gathers the events of a history.
@@ -226,7 +233,7 @@ func (h *causalHistory) groupsOf(chosen func(e *causalEvent) bool) (groups [][]c
 		for i := begin; i < end; i++ {
 			session := h.events[sorted[i]].session
 			if i+1 == end || h.events[sorted[i+1]].session != session {
-				groups[k] = append(groups[k], causalGroup{session, begin, i + 1, none})
+				groups[k] = append(groups[k], causalGroup{session, begin, i + 1, none, begin})
 				begin = i + 1
 			}
 		}
@@ -234,9 +241,20 @@ func (h *causalHistory) groupsOf(chosen func(e *causalEvent) bool) (groups [][]c
 	return groups, sorted
 }
 
-// latest is the last write of the group before the event, or none.
+// latest is the last visited write of the group before the event, or none. It
+// is mostly one of the last few.
 func (h *causalHistory) latest(g *causalGroup, before int32) int32 {
-	writes := h.grouped[g.begin:g.end]
+	end := g.next
+	for range 4 {
+		if end == g.begin {
+			return none
+		}
+		if w := h.grouped[end-1]; w < before {
+			return w
+		}
+		end--
+	}
+	writes := h.grouped[g.begin:end]
 	if i := position(writes, before); i > 0 {
 		return writes[i-1]
 	}
