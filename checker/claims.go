@@ -75,6 +75,9 @@ func linearizableApplies(k kinds) bool {
 	return k.registers && (k.reads || k.conditional) || k.adds && k.integers || k.queues || k.appends && k.reads || k.transactions
 }
 
+// writtenRegisters is what the claims about sessions and causality need.
+func writtenRegisters(k kinds) bool { return k.reads && k.registers }
+
 // claims are all of them, strongest first. It is a function because the
 // checkers refer to it.
 func claims() []claim {
@@ -98,6 +101,26 @@ func claims() []claim {
 		{
 			Claim{MonotonicReads, "Successive reads by one process never go back to an older value."},
 			readAndWritten, monotonicReadsChecker().run,
+		},
+		{
+			Claim{Causal, "Causal consistency: whatever a process has read or written, and what came before that, is never missing from what it reads afterwards."},
+			writtenRegisters, causalChecker(Causal),
+		},
+		{
+			Claim{PRAM, "Each process sees the writes of each other process in the order in which they were written, as if merged into one sequence (pipelined RAM)."},
+			writtenRegisters, causalChecker(PRAM),
+		},
+		{
+			Claim{ConsistentPrefix, "Who has seen a write never misses afterwards what had come before it by sessions and reads: no answer without its question."},
+			writtenRegisters, causalChecker(ConsistentPrefix),
+		},
+		{
+			Claim{WritesFollowReads, "Who has seen a write never misses afterwards what its writer had read before it."},
+			writtenRegisters, causalChecker(WritesFollowReads),
+		},
+		{
+			Claim{MonotonicWrites, "Who has seen a write never misses afterwards the earlier writes of the same process."},
+			writtenRegisters, causalChecker(MonotonicWrites),
 		},
 		{
 			Claim{Convergence, "Once the target is quiet, all replicas of a key hold the same version and value."},

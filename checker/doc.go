@@ -132,6 +132,77 @@
 // an element is lost if it was known, and a read that began after that, and
 // after every read that shows it, lacks it.
 //
+// # Session guarantees and causality
+//
+// These claims look at the order of each session and at which write each read
+// returned, never at the clock, so that a store may show states as old as it
+// likes. A session is a process up to and including its first indeterminate
+// operation. The causal order is (session order ∪ reads-from)⁺. A read violates a
+// claim if it returns the state before a write w that the reader must have
+// seen: the initial state, or a write that is older than w. What is older, and
+// what must have been seen, is the claim's:
+//
+//   - monotonic-writes: the reader had read a write of another session; the
+//     earlier writes of that session must have been seen, and are ordered as there.
+//   - writes-follow-reads: the reader had read w2; what w2's session had read
+//     before it must have been seen, and is older than w2; and so on by further
+//     steps of that kind, not by what a session had only written.
+//   - consistent-prefix: the reader had read w2; all writes before w2 in the
+//     causal order must have been seen: no answer without its question. This is
+//     the guarantee for one who reads one key after the other (Kleppmann,
+//     Designing Data-Intensive Applications, 2017, chapter 5). Terry's
+//     (Replicated Data Consistency Explained Through Baseball, CACM 2013) lets
+//     each read go back to an older prefix, and reads of one key at a time can
+//     not refute that. It refutes more than the two claims above together:
+//     chains that mix both kinds of steps.
+//   - pram: pipelined RAM (Lipton and Sandberg, 1988): each process sees the
+//     writes of all in one sequence that keeps the order of each. Refuted by
+//     the state before a write that the session has written itself, or that
+//     comes up to a write which it has read, in that one's session; by a value that
+//     the session knew before its last access of the key, if that was of
+//     another value; by a value that nobody tried to write.
+//   - causal: causal consistency (CC) as Bouajjani, Enea, Guerraoui and Hamza
+//     define it (On Verifying Causal Consistency, POPL 2017), by their bad
+//     patterns: CyclicCO, ThinAirRead, WriteCOInitRead, WriteCORead. If every
+//     value is written once, there is one of them iff the history is not CC. Their
+//     stronger variants, causal memory and causal convergence, are not
+//     decided: for CC a process may see concurrent writes in one order and
+//     then in the other, which pram forbids. So causal and pram do not imply
+//     each other; causal implies the first three, and all but that of pram.
+//
+// The first two are those of Terry et al. (1994) and of Viotti and Vukolić
+// (so|W→W ⊆ ar; vis;so|R→W ⊆ ar) as far as a client can tell: it does not see
+// which replica answered, so a session that saw w2 is held to keep what came
+// with it. Only what each claim itself promises makes a write older for it; a
+// store that promises monotonic writes alone is not accused of an order that
+// follows from reads. Read-your-writes and monotonic-reads are older and use
+// real time (see above); causal does not imply them.
+//
+// A write that was never acknowledged and was read has happened, as the last
+// of its session; unread it is ignored, as are failed reads and reads of values
+// written twice. A value whose only writes certainly failed is left to
+// linearizable. Not found is the initial state where nothing may have been
+// deleted, and else says nothing; a delete overwrites as a write does. A
+// compare-and-set that succeeded is a read followed by a write. Sets, counters
+// and queues are left to other claims.
+//
+// All of it is near-linear. The events are visited in a topological order (see
+// causalWalk) with vector clocks in shared pages (causalClock); each write is
+// entered once as an overwriter of those writes of its key that come before it
+// and are not overwritten by another such write, so that a read need only
+// look at the overwriters of what it returned. Memory grows with the
+// operations, by some hundred bytes each, and with (sessions at work) × (writes that will
+// still be read); past Options.Memory the verdict is Unknown. Each witness is
+// a shortest chain of sessions and reads, made smaller as long as it still
+// violates the claim by its plain definition (causalDefinition), which has to
+// agree.
+//
+// Registers with siblings return what they hold as dots with a context
+// (history.Versions). There a read is in the wrong if a write that it must
+// have seen is not in the context that it returned; values are not compared.
+// Read-your-writes, monotonic-reads and the five claims above speak of them;
+// the other claims pass such keys over.
+//
 // # Convergence and validity
 //
 // Convergence compares the dumps of the replicas of each key, taken once the

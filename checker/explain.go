@@ -48,6 +48,12 @@ func (n narrator) story() string {
 	if text := n.objectStory(); text != "" {
 		return text
 	}
+	switch {
+	case f.chain != nil:
+		return n.chained()
+	case f.versions:
+		return n.siblings()
+	}
 	switch f.class {
 	case classStale, classStaleSwap, classOwnWrite, classMissing:
 		return n.overtaken()
@@ -208,6 +214,8 @@ func (n narrator) result(p int32) string {
 			return fmt.Sprintf("read %s%s at %s with element %d in it", keyName(o.Key), n.through(p), clock(o.Start), n.f.element)
 		}
 		return fmt.Sprintf("read %s%s at %s without element %d in it", keyName(o.Key), n.through(p), clock(o.Start), n.f.element)
+	case o.Output.Kind() == history.Raw:
+		return fmt.Sprintf("read %s%s at %s and got %s", keyName(o.Key), n.through(p), clock(o.Start), showSiblings(o.Output))
 	case o.Output.Kind() == history.Nil:
 		return fmt.Sprintf("read %s%s at %s and found nothing", keyName(o.Key), n.through(p), clock(o.Start))
 	}

@@ -52,6 +52,11 @@ type finding struct {
 	confirmed bool
 	// held is what the home replicas hold of the key, where they differ.
 	held []held
+	// chain is positions in causal order, for findings about sessions and causality.
+	chain []int32
+	// versions says that it is about the versions of a register with siblings,
+	// of which Porcupine knows nothing.
+	versions bool
 	// text replaces the explanation of findings that are not about reads.
 	text string
 }

@@ -23,6 +23,8 @@ const (
 	textObject    // append, write, read of texts
 	// transactionObject is a key of transactions, or a register that they use.
 	transactionObject
+	// siblingObject is a register whose reads return history.Versions.
+	siblingObject
 	// foreignObject is a key with operations that no checker here knows.
 	foreignObject
 )
@@ -43,6 +45,7 @@ type keyOperations struct {
 	register, adds, queue bool
 	appends, transactions bool
 	lists, integers       bool // were read
+	versions              bool // were told: see history.Versions
 	foreign               string
 }
 
@@ -237,8 +240,10 @@ func (k *keyOperations) note(o *history.Operation) {
 	case history.FRead:
 		k.lists = k.lists || o.Output.Kind() == history.List
 		k.integers = k.integers || o.Output.Kind() == history.Int
+		k.noteVersions(o)
 	case history.FWrite, history.FCAS, history.FDelete:
 		k.register = true
+		k.noteVersions(o)
 	case history.FAdd:
 		k.adds = true
 	case history.FEnqueue, history.FDequeue:
@@ -251,6 +256,14 @@ func (k *keyOperations) note(o *history.Operation) {
 		if k.foreign == "" {
 			k.foreign = fmt.Sprintf("operations of the kind %q", o.F)
 		}
+	}
+}
+
+// noteVersions notes that the operation tells the versions of a register with siblings.
+func (k *keyOperations) noteVersions(o *history.Operation) {
+	if !k.versions && o.Output.Kind() == history.Raw {
+		_, err := history.ParseVersions(o.Output)
+		k.versions = err == nil
 	}
 }
 
@@ -273,6 +286,10 @@ func (k *keyOperations) classify() {
 		k.object, k.why = foreignObject, "operations of a queue and others"
 	case k.queue:
 		k.object = queueObject
+	case k.versions && k.register && k.integers:
+		k.object, k.why = foreignObject, "reads of versions and reads of single values"
+	case k.versions && k.register:
+		k.object = siblingObject
 	case k.adds && k.integers && !k.lists:
 		k.object = counterObject
 	case k.adds, k.lists && !k.register:

@@ -61,11 +61,13 @@ func checkLinearizable(ctx context.Context, t *timeline, o Options) Result {
 	judgements := make([]judgement, len(objects))
 	pending := make([]int32, 0, len(objects))
 	for k := range objects {
-		if objects[k].object == foreignObject {
+		switch objects[k].object {
+		case foreignObject:
 			judgements[k] = judgement{checked: true, unfit: true, why: "it has " + objects[k].why}
-			continue
+		case siblingObject: // there is no one value that it holds: other claims speak of it
+		default:
+			pending = append(pending, int32(k))
 		}
-		pending = append(pending, int32(k))
 	}
 	decidable := len(pending)
 	// The second pass gives the keys that ran out of their share what the others left.

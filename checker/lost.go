@@ -59,7 +59,7 @@ func checkLostWrites(ctx context.Context, t *timeline, o Options) Result {
 			s.load(t.operations, key)
 			s.count(all.classes, &counts)
 			s.lostElements(&counts, func(e *element) { s.countMissing(classLostElement, key.name, e, e.absent, all) })
-		case counterObject, queueObject, bagObject, textObject, transactionObject: // left to other claims
+		case counterObject, queueObject, bagObject, textObject, transactionObject, siblingObject: // left to other claims
 		default:
 			skipped = fmt.Errorf("key %s has %s", key.name, key.why)
 		}

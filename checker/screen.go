@@ -122,6 +122,12 @@ func (s *Screener) Screen(operations []history.Operation) (suspicions []Suspicio
 			if s.linearizable != nil {
 				s.linearizable.undecided = true
 			}
+		case siblingObject: // Check decides the claims that speak of siblings
+			for _, c := range []*screening{s.readYourWrites, s.monotonicReads} {
+				if c != nil {
+					c.undecided = true
+				}
+			}
 		default:
 			s.skip()
 		}

@@ -15,6 +15,8 @@ type readChecker struct {
 	register func(t *timeline, r *register, all *tally) int
 	// set does the same for a set.
 	set func(t *timeline, s *setHistory, key *keyOperations, all *tally) int
+	// siblings does the same for a register with siblings.
+	siblings func(s *siblingHistory, all *tally) int
 	// violations says in one sentence what the violations found are; eligible what was examined.
 	violations, eligible string
 	// missing says what the history would need for the check to have something to examine.
@@ -36,6 +38,7 @@ func staleReadsChecker() readChecker {
 		set: func(_ *timeline, s *setHistory, key *keyOperations, all *tally) int {
 			return s.stale(func(e *element, absent int32) { s.countMissing(classMissing, key.name, e, absent, all) })
 		},
+		siblings:   func(*siblingHistory, *tally) int { return 0 }, // left to the claims about sessions
 		violations: "returned a state certainly older than an acknowledged write that had ended before the read began",
 		eligible:   "that followed an acknowledged write",
 		missing:    "no read began after an acknowledged write of its key",
@@ -72,6 +75,7 @@ func readYourWritesChecker() readChecker {
 		set: func(t *timeline, s *setHistory, key *keyOperations, all *tally) int {
 			return s.own(t, key, func(x expectation, absent int32) { s.countExpected(classOwnWrite, key.name, x, absent, all) })
 		},
+		siblings:   (*siblingHistory).ownWrites,
 		violations: "missed the reading process's own acknowledged write",
 		eligible:   "of a key that the same process had written",
 		missing:    "no process read a key after an acknowledged write of its own to it",
@@ -112,6 +116,7 @@ func monotonicReadsChecker() readChecker {
 		set: func(t *timeline, s *setHistory, key *keyOperations, all *tally) int {
 			return s.shrinking(t, key, func(x expectation, absent int32) { s.countExpected(classInversion, key.name, x, absent, all) })
 		},
+		siblings:   (*siblingHistory).backward,
 		violations: "went back to an older state than the same process had read before",
 		eligible:   "of a key that the same process had read before",
 		missing:    "no process read a key twice",
@@ -160,6 +165,13 @@ func (c readChecker) run(ctx context.Context, t *timeline, o Options) Result {
 		case setObject:
 			s.load(t.operations, key)
 			n = c.set(t, &s, key, all)
+		case siblingObject:
+			siblings, err := loadSiblings(t, key)
+			if err != nil {
+				skipped = fmt.Errorf("key %s: %w", key.name, err)
+				continue
+			}
+			n = c.siblings(siblings, all)
 		case counterObject, queueObject, bagObject, textObject, transactionObject: // left to other claims
 		default:
 			skipped = fmt.Errorf("key %s has %s", key.name, key.why)
@@ -198,7 +210,7 @@ func (a *tally) confirm(t *timeline) {
 	l := newLimiter(context.Background(), 0)
 	defer l.close()
 	for _, f := range a.show() {
-		if !f.confirmed {
+		if !f.confirmed && !f.versions {
 			f.confirm(l, t.operations)
 		}
 		a.best[f.key] = f

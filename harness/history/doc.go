@@ -21,6 +21,9 @@
 // and key. An operation is both events together; where the completion is info
 // or missing it has no end.
 //
+// A register whose store keeps concurrent values side by side returns Versions:
+// all of them, with the dots of their writes and a causal context.
+//
 // # The file
 //
 // history.jsonl has one JSON object a line, in the order of the events:
