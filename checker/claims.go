@@ -32,30 +32,73 @@ type kinds struct {
 	reads, registers, deletes, conditional, dumps bool
 	// adds to sets or counters, operations of queues.
 	adds, queues bool
+	// failed: a write or an add certainly failed.
+	failed bool
+	// There are keys that are sets, counters, registers of rows, or registers
+	// whose reads return several values at once.
+	sets, counters, rows, siblings bool
+	// dumpedSiblings: a dump shows several versions of a key.
+	dumpedSiblings bool
 }
 
 // kindsOf looks at the operations.
 func kindsOf(operations []history.Operation) kinds {
 	var k kinds
+	lists := false
 	for i := range operations {
-		switch operations[i].F {
+		o := &operations[i]
+		switch o.F {
 		case history.FRead:
 			k.reads = true
+			lists = lists || o.Output.Kind() == history.List
 		case history.FWrite:
 			k.registers = true
+			lists = lists || o.Input.Kind() == history.List
+			k.failed = k.failed || o.Type == history.Fail
 		case history.FCAS:
 			k.registers, k.conditional = true, true
+			k.deletes = k.deletes || deletes(o)
+			k.failed = k.failed || o.Type == history.Fail
 		case history.FDelete:
 			k.registers, k.deletes = true, true
 		case history.FAdd:
 			k.adds = true
+			k.failed = k.failed || o.Type == history.Fail
 		case history.FEnqueue, history.FDequeue:
 			k.queues = true
 		case history.FDump:
 			k.dumps = true
+			k.dumpedSiblings = k.dumpedSiblings || dumpsSiblings(o.Output.Raw())
 		}
 	}
+	if k.adds || lists {
+		k.lookAtKeys(operations)
+	}
 	return k
+}
+
+// lookAtKeys finds what only the operations of a key taken together tell.
+func (k *kinds) lookAtKeys(operations []history.Operation) {
+	keys := map[string]*keyOperations{}
+	for i := range operations {
+		o := &operations[i]
+		if !isClient(o) {
+			continue
+		}
+		key, found := keys[o.Key]
+		if !found {
+			key = &keyOperations{name: o.Key}
+			keys[o.Key] = key
+		}
+		key.note(o)
+	}
+	for _, key := range keys {
+		key.classify()
+		k.sets = k.sets || key.object == setObject
+		k.counters = k.counters || key.object == counterObject
+		k.rows = k.rows || key.object == registerObject && key.rows
+		k.siblings = k.siblings || key.keepsSiblings()
+	}
 }
 
 // readAndWritten is what the claims about reads need.
@@ -64,7 +107,7 @@ func readAndWritten(k kinds) bool { return k.reads && (k.registers || k.adds) }
 // claims are all of them, strongest first. It is a function because the
 // checkers refer to it.
 func claims() []claim {
-	return []claim{
+	return append([]claim{
 		{
 			Claim{Linearizable, "Every register behaves as if there were one copy and each operation took effect at one instant between its invocation and its completion."},
 			func(k kinds) bool { return k.registers && (k.reads || k.conditional) },
@@ -91,7 +134,7 @@ func claims() []claim {
 			func(k kinds) bool { return k.dumps },
 			checkConvergence,
 		},
-	}
+	}, claimsOfWrites()...)
 }
 
 // Claims lists every claim that can be checked, strongest first.

@@ -2,8 +2,10 @@ package checker
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/refute-lab/refute/harness/history"
 )
@@ -18,6 +20,7 @@ type dumps struct {
 	numbers  map[string]int32 // of keys, by name
 	scanner  dumpScanner
 	replicas []replica
+	siblings []dumpedVersion // of all entries
 }
 
 type dumpedNode struct {
@@ -36,7 +39,14 @@ type dumpedKey struct {
 
 // dumpedEntry is what one dump says of one key.
 type dumpedEntry struct {
-	node           int32
+	node int32
+	dumpedVersion
+	// siblings are the versions that the replica keeps beside the first.
+	siblings []dumpedVersion
+}
+
+// dumpedVersion is one version of a key.
+type dumpedVersion struct {
 	version, value []byte
 	tombstone      bool
 }
@@ -49,7 +59,7 @@ type replica struct {
 
 // load reads the dumps of the history. It keeps its storage from one use to the next.
 func (d *dumps) load(t *timeline) error {
-	d.nodes, d.keys = d.nodes[:0], d.keys[:0]
+	d.nodes, d.keys, d.siblings = d.nodes[:0], d.keys[:0], d.siblings[:0]
 	if d.numbers == nil {
 		d.numbers = map[string]int32{}
 	}
@@ -89,7 +99,12 @@ func (d *dumps) node(name string) int32 {
 
 func (d *dumps) add(t *timeline, node int32, e *scannedEntry) {
 	k := d.key(t, e)
-	entry := dumpedEntry{node: node, version: e.version, value: e.value, tombstone: e.tombstone}
+	entry := dumpedEntry{node: node, dumpedVersion: e.dumpedVersion}
+	if siblings := d.scanner.siblings[e.siblingsFrom:e.siblingsTo]; len(siblings) > 0 {
+		from := len(d.siblings)
+		d.siblings = append(d.siblings, siblings...)
+		entry.siblings = d.siblings[from:len(d.siblings):len(d.siblings)]
+	}
 	for i := range k.entries {
 		if k.entries[i].node == node {
 			k.entries[i] = entry
@@ -151,35 +166,73 @@ func agree(replicas []replica) bool {
 	return true
 }
 
-// equal says whether both are the same version of the same value; what value a
-// tombstone carries does not matter.
+// equal says whether both are the same version of the same value, or the same
+// siblings in whatever order.
 func (e *dumpedEntry) equal(other *dumpedEntry) bool {
-	return bytes.Equal(e.version, other.version) && e.tombstone == other.tombstone && (e.tombstone || bytes.Equal(e.value, other.value))
+	if len(e.siblings) == 0 && len(other.siblings) == 0 {
+		return e.dumpedVersion.equal(&other.dumpedVersion)
+	}
+	a, b := e.sorted(), other.sorted()
+	return slices.EqualFunc(a, b, func(x, y dumpedVersion) bool { return x.equal(&y) })
+}
+
+// equal does not compare the values of tombstones.
+func (v *dumpedVersion) equal(other *dumpedVersion) bool {
+	return bytes.Equal(v.version, other.version) && v.tombstone == other.tombstone && (v.tombstone || bytes.Equal(v.value, other.value))
+}
+
+// versions are all that the replica keeps of the key.
+func (e *dumpedEntry) versions() []dumpedVersion {
+	return append([]dumpedVersion{e.dumpedVersion}, e.siblings...)
+}
+
+func (e *dumpedEntry) sorted() []dumpedVersion {
+	all := e.versions()
+	slices.SortFunc(all, func(a, b dumpedVersion) int {
+		byValue := 0
+		if !a.tombstone && !b.tombstone {
+			byValue = bytes.Compare(a.value, b.value)
+		}
+		return cmp.Or(bytes.Compare(a.version, b.version), compareBool(a.tombstone, b.tombstone), byValue)
+	})
+	return all
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
 
 // dumpScanner reads the JSON of a dump. Nearly all of them have exactly the
 // form in which history.Dump is written, which takes no allocation to read;
 // whatever looks different is left to encoding/json.
 type dumpScanner struct {
-	entries []scannedEntry
-	homes   [][]byte
+	entries  []scannedEntry
+	homes    [][]byte
+	siblings []dumpedVersion
 
 	data []byte
 	at   int
 }
 
 // scannedEntry is a history.DumpEntry whose texts are parts of the JSON; its
-// home replicas are a part of dumpScanner.homes.
+// home replicas are a part of dumpScanner.homes, its siblings one of dumpScanner.siblings.
 type scannedEntry struct {
-	key, version, value []byte
-	tombstone           bool
-	homeFrom, homeTo    int
+	key []byte
+	dumpedVersion
+	homeFrom, homeTo         int
+	siblingsFrom, siblingsTo int
 }
 
-// read reads one dump. The result is in entries and homes, valid until the next use.
+// read reads one dump. The result is in entries, homes and siblings, valid until the next use.
 func (s *dumpScanner) read(raw []byte) error {
 	s.data, s.at = raw, 0
-	s.entries, s.homes = s.entries[:0], s.homes[:0]
+	s.entries, s.homes, s.siblings = s.entries[:0], s.homes[:0], s.siblings[:0]
 	if s.dump() {
 		return nil
 	}
@@ -187,13 +240,19 @@ func (s *dumpScanner) read(raw []byte) error {
 	if err := json.Unmarshal(raw, &dump); err != nil {
 		return err
 	}
-	s.entries, s.homes = s.entries[:0], s.homes[:0]
+	s.entries, s.homes, s.siblings = s.entries[:0], s.homes[:0], s.siblings[:0]
 	for _, e := range dump.Entries {
 		from := len(s.homes)
 		for _, home := range e.Home {
 			s.homes = append(s.homes, []byte(home))
 		}
-		s.entries = append(s.entries, scannedEntry{[]byte(e.Key), []byte(e.Version), []byte(e.Value), e.Tombstone, from, len(s.homes)})
+		siblings := len(s.siblings)
+		for _, v := range e.Siblings {
+			s.siblings = append(s.siblings, dumpedVersion{[]byte(v.Version), []byte(v.Value), v.Tombstone})
+		}
+		s.entries = append(s.entries, scannedEntry{
+			[]byte(e.Key), dumpedVersion{[]byte(e.Version), []byte(e.Value), e.Tombstone}, from, len(s.homes), siblings, len(s.siblings),
+		})
 	}
 	return nil
 }
@@ -230,25 +289,60 @@ func (s *dumpScanner) entry() bool {
 		switch string(name) {
 		case "key":
 			e.key, ok = s.text()
-		case "version":
-			e.version, ok = s.text()
-		case "value":
-			e.value, ok = s.text()
-		case "tombstone":
-			e.tombstone = s.word("true")
-			ok = e.tombstone || s.word("false")
 		case "home":
 			e.homeFrom = len(s.homes)
 			ok = s.names()
 			e.homeTo = len(s.homes)
+		case "siblings":
+			e.siblingsFrom = len(s.siblings)
+			ok = s.versions()
+			e.siblingsTo = len(s.siblings)
 		default:
-			ok = false
+			ok = s.part(string(name), &e.dumpedVersion)
 		}
 		if !ok {
 			return false
 		}
 	}
 	s.entries = append(s.entries, e)
+	return true
+}
+
+// part reads the part of a version that has this name.
+func (s *dumpScanner) part(name string, v *dumpedVersion) (ok bool) {
+	switch name {
+	case "version":
+		v.version, ok = s.text()
+	case "value":
+		v.value, ok = s.text()
+	case "tombstone":
+		v.tombstone = s.word("true")
+		ok = v.tombstone || s.word("false")
+	}
+	return ok
+}
+
+// versions reads a list of versions into siblings.
+func (s *dumpScanner) versions() bool {
+	if !s.is('[') {
+		return s.word("null")
+	}
+	for first := true; !s.is(']'); first = false {
+		if !first && !s.is(',') || !s.is('{') {
+			return false
+		}
+		var v dumpedVersion
+		for first := true; !s.is('}'); first = false {
+			if !first && !s.is(',') {
+				return false
+			}
+			name, ok := s.text()
+			if !ok || !s.is(':') || !s.part(string(name), &v) {
+				return false
+			}
+		}
+		s.siblings = append(s.siblings, v)
+	}
 	return true
 }
 

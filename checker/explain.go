@@ -44,6 +44,9 @@ func (n narrator) at(p int32) *history.Operation { return &n.t.operations[p] }
 // story tells what the clients saw.
 func (n narrator) story() string {
 	f := n.f
+	if f.told != "" {
+		return f.told
+	}
 	switch f.class {
 	case classStale, classOwnWrite, classMissing:
 		return n.overtaken()
@@ -134,6 +137,8 @@ func (n narrator) wrote(p int32) string {
 	switch o.F {
 	case history.FAdd:
 		verb = fmt.Sprintf("added %s to %s", showValue(o.Input), keyName(o.Key))
+	case history.FDelete:
+		verb = "deleted " + keyName(o.Key)
 	case history.FCAS:
 		expected, value, _ := casArguments(o.Input)
 		verb = fmt.Sprintf("changed %s from %s to %s", keyName(o.Key), showValue(expected), showValue(value))

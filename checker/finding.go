@@ -45,6 +45,8 @@ type finding struct {
 	// element is the element of a set.
 	element   int64
 	confirmed bool
+	// told replaces the story of what the clients saw; the evidence and the faults are told beside it.
+	told string
 	// text replaces the explanation of findings that are not about reads.
 	text string
 }

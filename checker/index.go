@@ -38,6 +38,7 @@ type keyOperations struct {
 	count                 int32
 	register, adds, queue bool
 	lists, integers       bool // were read
+	rows                  bool // lists were written
 	foreign               string
 }
 
@@ -233,6 +234,7 @@ func (k *keyOperations) note(o *history.Operation) {
 		k.integers = k.integers || o.Output.Kind() == history.Int
 	case history.FWrite, history.FCAS, history.FDelete:
 		k.register = true
+		k.rows = k.rows || o.F == history.FWrite && o.Input.Kind() == history.List
 	case history.FAdd:
 		k.adds = true
 	case history.FEnqueue, history.FDequeue:
@@ -260,6 +262,12 @@ func (k *keyOperations) classify() {
 	case k.adds, k.lists && !k.register:
 		k.object = setObject
 	}
+}
+
+// keepsSiblings says whether the key is a register whose reads return several
+// values at once, of which each was written by itself.
+func (k *keyOperations) keepsSiblings() bool {
+	return k.object == registerObject && k.lists && !k.rows
 }
 
 // unstarted is the session of a process that has had no operation yet.

@@ -48,7 +48,7 @@ func checkLostWrites(ctx context.Context, t *timeline, o Options) Result {
 				continue
 			}
 			registers = true
-			finals.lost(t, &r, &counts, func(write int32, class string) {
+			finals.lost(t, &r, key.keepsSiblings(), &counts, func(write int32, class string) {
 				f := finals.finding(&r, write, class)
 				if all.count(class, r.key, len(f.positions)) {
 					all.best[r.key] = f
@@ -151,7 +151,8 @@ type finalReads struct {
 }
 
 // load keeps its storage from one use to the next.
-func (f *finalReads) load(t *timeline, r *register) {
+// siblings says that a list is several values at once; an empty one is "not found".
+func (f *finalReads) load(t *timeline, r *register, siblings bool) {
 	f.order, f.by, f.count, f.begin = f.order[:0], f.by[:0], 0, history.Infinity
 	f.returned = resize(f.returned, len(r.values))
 	for v := range f.returned {
@@ -164,10 +165,29 @@ func (f *finalReads) load(t *timeline, r *register) {
 		}
 		f.count++
 		f.begin = min(f.begin, o.start)
-		if f.returned[o.value] == none {
-			f.returned[o.value] = int32(len(f.order))
-			f.order, f.by = append(f.order, o.value), append(f.by, int32(i))
+		list := t.operations[o.position].Output
+		if !siblings || list.Kind() != history.List {
+			f.see(o.value, int32(i))
+			continue
 		}
+		if len(list.List()) == 0 {
+			f.see(initial, int32(i))
+		}
+		for _, n := range list.List() {
+			value := r.numbers.get(n)
+			if value == none { // nobody wrote it
+				value = o.value
+			}
+			f.see(value, int32(i))
+		}
+	}
+}
+
+// see notes that the final read returned the value.
+func (f *finalReads) see(value, by int32) {
+	if f.returned[value] == none {
+		f.returned[value] = int32(len(f.order))
+		f.order, f.by = append(f.order, value), append(f.by, by)
 	}
 }
 
@@ -176,8 +196,8 @@ func (f *finalReads) load(t *timeline, r *register) {
 // older. Only the last acknowledged writes count, those that no other
 // acknowledged write provably followed: the others may have been overwritten.
 // It calls yield for each.
-func (f *finalReads) lost(t *timeline, r *register, counts *lostCounts, yield func(write int32, class string)) {
-	f.load(t, r)
+func (f *finalReads) lost(t *timeline, r *register, siblings bool, counts *lostCounts, yield func(write int32, class string)) {
+	f.load(t, r, siblings)
 	acknowledged, latest := 0, never
 	for i := range r.operations {
 		if o := &r.operations[i]; o.mutates() && o.outcome == certain && o.end < f.begin {
@@ -200,7 +220,7 @@ func (f *finalReads) lost(t *timeline, r *register, counts *lostCounts, yield fu
 		if !w.mutates() || w.outcome != certain || w.end >= f.begin || f.returned[w.value] != none {
 			continue
 		}
-		if at, _ := r.knownBy(w.value); at < latest {
+		if at, _ := r.knownBy(w.value); min(at, w.end) < latest {
 			continue // overwritten by a later acknowledged write
 		}
 		if class := f.lostAs(r, int32(i), counts); class != "" {

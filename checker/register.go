@@ -93,6 +93,10 @@ type register struct {
 	values     []valueFacts
 	// mismatches counts the operations that observed "not this value".
 	mismatches int
+	// emptied is the end of the last deletion, or never; Infinity if one may still happen.
+	emptied int64
+	// emptiedBy is the deletion that ended then, or none.
+	emptiedBy int32
 	// reads and writes count certain reads and mutations that may have taken effect.
 	reads, writes int
 	// repeated counts the values with several writers, conditional the
@@ -133,6 +137,7 @@ func (r *register) begin(key string) {
 	r.key = key
 	r.operations = r.operations[:0]
 	r.values = append(r.values[:0], unseen)
+	r.emptied, r.emptiedBy = never, none
 	r.mismatches, r.reads, r.writes = 0, 0, 0
 	r.repeated, r.conditional, r.observing = 0, 0, 0
 	r.numbers.clear()
@@ -232,6 +237,8 @@ func (r *register) takeWhole(o *history.Operation, p int32) error {
 			return fmt.Errorf("operation %d: %w", o.Index, err)
 		}
 		x.kind, x.expected, x.value = compareAndSet, r.number(expected), r.number(value)
+	case history.FDelete: // writes "not found"
+		x.kind, x.value = write, initial
 	default:
 		return fmt.Errorf("operation %d is of the kind %q, which no register has", o.Index, o.F)
 	}
@@ -264,6 +271,9 @@ func (r *register) add(x registerOperation) {
 		v.writer = i
 	}
 	v.writers++
+	if x.value == initial && x.end > r.emptied {
+		r.emptied, r.emptiedBy = x.end, i
+	}
 	if v.writers == 2 {
 		r.repeated++
 	}
@@ -336,7 +346,8 @@ func (r *register) unambiguous() bool {
 // known(u) = min(end of its write if ok, end of its first ok read). It is
 // never for the initial value, and Infinity where nothing can be said: the
 // value has no writer, several writers, or was read before it was written.
-// by is the operation that shows it, or none.
+// "Not found" may have been written too, by deletions: what matters of it is
+// when the last of them had ended. by is the operation that shows it, or none.
 func (r *register) knownBy(value int32) (at int64, by int32) {
 	v := &r.values[value]
 	if v.by == unasked {
@@ -349,10 +360,12 @@ func (r *register) knownBy(value int32) (at int64, by int32) {
 func (r *register) whenKnown(value int32) (at int64, by int32) {
 	v := &r.values[value]
 	if value == initial {
-		if v.writers > 0 {
+		// Deleted, it is found by the end of the last deletion at the latest,
+		// and never again after a write that was invoked later.
+		if r.emptied == history.Infinity {
 			return history.Infinity, none
 		}
-		return never, none
+		return r.emptied, r.emptiedBy
 	}
 	if v.writers != 1 {
 		return history.Infinity, none

@@ -242,7 +242,7 @@ func (s *Screener) screenRegister(key *keyOperations) {
 	}
 	if c := s.lostWrites; c != nil {
 		var counts lostCounts
-		s.finals.lost(t, r, &counts, func(_ int32, class string) {
+		s.finals.lost(t, r, key.keepsSiblings(), &counts, func(_ int32, class string) {
 			c.suspect(class, r.key, r.operations[s.finals.by[0]].start)
 		})
 		c.examined = c.examined || counts.acknowledged > 0

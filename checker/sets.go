@@ -27,6 +27,7 @@ type element struct {
 	// adds, by outcome.
 	attempted, acknowledged, failedOnly bool
 	add                                 int32 // the acknowledged add, or else the first
+	failed                              int32 // the last add that certainly failed
 	added                               int64 // when the first add was invoked
 	// known is when it was certainly in the set: the end of the first
 	// acknowledged add or of the first read that shows it. by is that operation.
@@ -74,6 +75,7 @@ func (s *setHistory) load(operations []history.Operation, key *keyOperations) {
 		e.attempted = true
 		switch {
 		case o.Type == history.Fail:
+			e.failed = p
 			continue
 		case o.Type == history.Ok:
 			if !e.acknowledged || o.End < e.known {
@@ -96,7 +98,7 @@ func (s *setHistory) element(value int64) *element {
 	i, found := s.numbers.number(value, int32(len(s.elements)))
 	if !found {
 		s.elements = append(s.elements, element{
-			value: value, failedOnly: true, add: none, added: history.Infinity, known: history.Infinity, by: none, present: none, absent: none,
+			value: value, failedOnly: true, add: none, failed: none, added: history.Infinity, known: history.Infinity, by: none, present: none, absent: none,
 		})
 	}
 	return &s.elements[i]
@@ -385,6 +387,10 @@ func describeShort(o *history.Operation) string {
 	switch {
 	case o.F == history.FRead:
 		return fmt.Sprintf("read() → %s", showValue(o.Output))
+	case o.F == history.FDelete && o.Type == history.Ok:
+		return "delete()"
+	case o.F == history.FDelete:
+		return fmt.Sprintf("delete() → %s", o.Type)
 	case o.Type == history.Ok:
 		return fmt.Sprintf("%s(%s)", o.F, showValue(o.Input))
 	}

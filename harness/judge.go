@@ -135,7 +135,7 @@ func defaultClaims(operations []history.Operation, format history.Format) (claim
 	})
 	for _, c := range checker.Claims() {
 		applies, err := checker.Applies(c.Name, operations)
-		if err != nil || !applies || c.Name == checker.NoLostWrites && !finals {
+		if err != nil || !applies || !finals && (c.Name == checker.NoLostWrites || c.Name == checker.NoDiscardedWrites) {
 			continue
 		}
 		if format != history.FormatJSONL && c.Name == checker.Linearizable {
