@@ -257,7 +257,7 @@ func (t *timeline) tellCounter(f finding, r *counterRead, adds int, sum int64) s
 	n := t.narrate(f)
 	got := n.got(f.second)
 	if f.class == classUndercount {
-		return fmt.Sprintf("%s, but %s (acknowledged before it began, or able to lower it) make at least %d; all its adds allow %d to %d.", got, plural(adds, "add"), sum, r.lower, r.upper)
+		return fmt.Sprintf("%s, but the adds that were acknowledged before it began, or may lower it, make at least %d (%d of them); all its adds allow %d to %d.", got, sum, adds, r.lower, r.upper)
 	}
-	return fmt.Sprintf("%s, but %s (attempted before it ended, or certain to lower it) make at most %d; all its adds allow %d to %d.", got, plural(adds, "add"), sum, r.lower, r.upper)
+	return fmt.Sprintf("%s, but the adds that were attempted before it ended, or certainly lower it, make at most %d (%d of them); all its adds allow %d to %d.", got, sum, adds, r.lower, r.upper)
 }
