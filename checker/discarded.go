@@ -32,10 +32,7 @@ func checkDiscardedWrites(ctx context.Context, t *timeline, o Options) Result {
 	skipped := t.visit(ctx, NoDiscardedWrites, o, visitor{register: func(r *register, key *keyOperations) {
 		finals.load(t, r, key.keepsSiblings())
 		n := finals.discarded(r, func(write, instead int32) {
-			f := newFinding(classDiscarded, r.key)
-			f.newer, f.older = r.operations[write].position, r.operations[r.values[instead].writer].position
-			f.second = r.operations[finals.by[finals.returned[instead]]].position
-			f.gather()
+			f := finals.discardedFinding(r, write, instead)
 			if all.count(classDiscarded, r.key, len(f.positions)) {
 				f.told = t.tellDiscarded(f)
 				all.best[r.key] = f
@@ -78,6 +75,23 @@ func (f *finalReads) discarded(r *register, yield func(write, instead int32)) (e
 		}
 	}
 	return examined
+}
+
+// discardedFinding puts a discarded write together, with the writes of all
+// that a final read returns in its stead: none of them began late enough to replace it.
+func (f *finalReads) discardedFinding(r *register, write, instead int32) finding {
+	out := newFinding(classDiscarded, r.key)
+	out.newer, out.older = r.operations[write].position, r.operations[r.values[instead].writer].position
+	by := f.by[f.returned[instead]]
+	out.second = r.operations[by].position
+	var writers []int32
+	for i, u := range f.order {
+		if f.by[i] == by && u != initial {
+			writers = append(writers, r.operations[r.values[u].writer].position)
+		}
+	}
+	out.gather(writers...)
+	return out
 }
 
 // latestReplacement is when the last operation began that may have replaced a

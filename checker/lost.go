@@ -154,6 +154,9 @@ type finalReads struct {
 // siblings says that a list is several values at once; an empty one is "not found".
 func (f *finalReads) load(t *timeline, r *register, siblings bool) {
 	f.order, f.by, f.count, f.begin = f.order[:0], f.by[:0], 0, history.Infinity
+	if siblings {
+		r.observeSiblings(t)
+	}
 	f.returned = resize(f.returned, len(r.values))
 	for v := range f.returned {
 		f.returned[v] = none
@@ -179,6 +182,23 @@ func (f *finalReads) load(t *timeline, r *register, siblings bool) {
 				value = o.value
 			}
 			f.see(value, int32(i))
+		}
+	}
+}
+
+// observeSiblings counts the reads of several values as observers of each.
+func (r *register) observeSiblings(t *timeline) {
+	for i := range r.operations {
+		o := &r.operations[i]
+		if o.kind != read {
+			continue
+		}
+		for _, n := range t.operations[o.position].Output.List() {
+			if value := r.numbers.get(n); value != none {
+				v := &r.values[value]
+				v.observe(int32(i), o)
+				v.by = unasked
+			}
 		}
 	}
 }
@@ -219,6 +239,9 @@ func (f *finalReads) lost(t *timeline, r *register, siblings bool, counts *lostC
 		w := &r.operations[i]
 		if !w.mutates() || w.outcome != certain || w.end >= f.begin || f.returned[w.value] != none {
 			continue
+		}
+		if siblings && w.value == initial {
+			continue // a deletion removes only what its client knew of
 		}
 		if at, _ := r.knownBy(w.value); min(at, w.end) < latest {
 			continue // overwritten by a later acknowledged write
