@@ -205,3 +205,16 @@ func Applies(name string, operations []history.Operation) (bool, error) {
 	}
 	return c.applies(kindsOf(operations)), nil
 }
+
+// Applicable returns the claims that apply to the history (see Applies),
+// strongest first. It looks at the operations once.
+func Applicable(operations []history.Operation) []string {
+	var names []string
+	k := kindsOf(operations)
+	for _, c := range claims() {
+		if c.applies(k) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}

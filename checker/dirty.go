@@ -117,13 +117,12 @@ func (c originChecker) register(t *timeline, r *register, key *keyOperations, ce
 			continue
 		}
 		examined++
-		o := &t.operations[x.position]
-		if o.F == history.FRead && o.Output.Kind() == history.List {
+		if key.lists && x.kind == read && t.operations[x.position].Output.Kind() == history.List {
 			if key.keepsSiblings() {
 				c.siblings(t, r, x.position, all)
 				continue
 			}
-			if r.origin(value) == fromNobody && cells.mixed(o.Output.List()) {
+			if r.origin(value) == fromNobody && cells.mixed(t.operations[x.position].Output.List()) {
 				continue
 			}
 		}
@@ -249,7 +248,7 @@ func (c originChecker) count(t *timeline, f finding, noun string, all *tally) {
 	}
 	n := t.narrate(f)
 	o := n.at(f.second)
-	what := fmt.Sprintf("%s", n.got(f.second))
+	what := n.got(f.second)
 	if noun != "" {
 		what = fmt.Sprintf("Process %d read %s%s at %s with %s %d in it", o.Process, keyName(o.Key), n.through(f.second), clock(o.Start), noun, f.element)
 	} else if o.F == history.FCAS {

@@ -33,10 +33,10 @@ func siblingRun(r *rand.Rand, forgets func() bool) []history.Operation {
 			o.point = o.Start + r.Int64N(o.End-o.Start+1)
 			if r.IntN(3) > 0 {
 				o.F, o.Input = history.FWrite, history.IntValue(int64(len(all)+1))
-				switch r.IntN(8) {
-				case 0:
+				if r.IntN(8) == 0 {
 					o.Type = history.Info
-				case 1:
+				}
+				if r.IntN(6) == 0 {
 					o.F, o.Input = history.FDelete, history.Value{}
 				}
 			}

@@ -220,8 +220,13 @@ func (f *finalReads) lost(t *timeline, r *register, siblings bool, counts *lostC
 	f.load(t, r, siblings)
 	acknowledged, latest := 0, never
 	for i := range r.operations {
-		if o := &r.operations[i]; o.mutates() && o.outcome == certain && o.end < f.begin {
+		o := &r.operations[i]
+		if o.mutates() && o.outcome == certain && o.end < f.begin {
 			acknowledged++
+			latest = max(latest, o.start)
+		}
+		// Of siblings a deletion may have removed just one, acknowledged or not.
+		if siblings && o.mutates() && o.value == initial {
 			latest = max(latest, o.start)
 		}
 	}
