@@ -236,3 +236,25 @@ func TestSiblingsAgreeWhateverTheirOrder(t *testing.T) {
 		newComparison(t).agree(t, operations)
 	}
 }
+
+// TestUnusualDumps: what the scanner does not read itself means what it means to encoding/json.
+func TestUnusualDumps(t *testing.T) {
+	for raw, siblings := range map[string]int{
+		`{"entries":[{"key":"k","siblings":[{"version":"2","value":"x"}],"siblings":[{"version":"3"}],"home":["n1"]}]}`: 1,
+		`{"entries":[{"key":"k","siblings":null,"siblings":[{"version":"3"},{"version":"4"}],"home":["n1"]}]}`:          2,
+		`{"entries":[{"key":"k","siblings":[],"home":["n1"]}]}`:                                                         0,
+		`{"entries":[{"key":"k","siblings":[{"version":"\u0033","more":1}],"home":["n1"]}]}`:                            1,
+	} {
+		var s dumpScanner
+		var want history.Dump
+		require.NoError(t, json.Unmarshal([]byte(raw), &want))
+		require.NoError(t, s.read([]byte(raw)))
+		require.Len(t, s.entries, 1)
+		require.Len(t, want.Entries[0].Siblings, siblings)
+		got := s.siblings[s.entries[0].siblingsFrom:s.entries[0].siblingsTo]
+		require.Len(t, got, siblings, raw)
+		for i, v := range want.Entries[0].Siblings {
+			assert.Equal(t, v, history.DumpSibling{Version: string(got[i].version), Value: string(got[i].value), Tombstone: got[i].tombstone}, raw)
+		}
+	}
+}

@@ -128,8 +128,12 @@ func (c *counterHistory) load(operations []history.Operation, key *keyOperations
 		}
 		c.adds = append(c.adds, a)
 	}
-	slices.SortStableFunc(c.ended, func(a, b int32) int { return cmp.Compare(c.adds[a].end, c.adds[b].end) })
-	slices.SortStableFunc(c.order, func(a, b int32) int { return cmp.Compare(c.reads[a].end, c.reads[b].end) })
+	slices.SortFunc(c.ended, func(a, b int32) int {
+		return cmp.Or(cmp.Compare(c.adds[a].end, c.adds[b].end), cmp.Compare(a, b))
+	})
+	slices.SortFunc(c.order, func(a, b int32) int {
+		return cmp.Or(cmp.Compare(c.reads[a].end, c.reads[b].end), cmp.Compare(a, b))
+	})
 	return nil
 }
 

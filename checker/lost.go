@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/refute-lab/refute/harness/history"
@@ -19,9 +20,9 @@ type lostCounts struct {
 	discarded    int // acknowledged writes that gave way to a concurrent one
 	elements     int // acknowledged elements of sets that a later read covers
 	uncovered    int // acknowledged elements that no later read covers
-	// latest is the longest time, in nanoseconds, from when an element was
-	// known to the last read that lacked it although a later one shows it.
-	latest int64
+	// late are the times, in nanoseconds, from when an element was known to the
+	// last read that lacked it although a later one shows it.
+	late []int64
 }
 
 // checkLostWrites decides no-lost-writes: registers by their final reads, sets
@@ -125,7 +126,8 @@ func (c *lostCounts) holds(classes map[string]int) string {
 		text += fmt.Sprintf("; %d of them gave way to a concurrent write, which a register allows", n)
 	}
 	if n := classes[classStaleElement]; n > 0 {
-		text += fmt.Sprintf("; %s appeared late, the latest after %s", plural(n, "element"), milliseconds(c.latest))
+		slices.Sort(c.late)
+		text += fmt.Sprintf("; %s appeared late, the latest after %s, half within %s", plural(n, "element"), milliseconds(quantile(c.late, 1)), milliseconds(quantile(c.late, .5)))
 	}
 	if c.unread+c.uncovered > 0 {
 		text += fmt.Sprintf("; %s and %s had no read to tell", plural(c.unread, "key"), plural(c.uncovered, "element"))

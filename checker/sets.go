@@ -212,7 +212,7 @@ func (s *setHistory) count(classes map[string]int, counts *lostCounts) {
 		note(classNeverRead, e.acknowledged && e.present == none && !s.lost(e))
 		note(classStaleElement, s.absentAfter(e) && !s.lost(e))
 		if s.absentAfter(e) && !s.lost(e) {
-			counts.latest = max(counts.latest, s.operations[e.absent].Start-e.known)
+			counts.late = append(counts.late, s.operations[e.absent].Start-e.known)
 		}
 	}
 }
