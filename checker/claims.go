@@ -101,8 +101,8 @@ func (k *kinds) lookAtKeys(operations []history.Operation) {
 	}
 }
 
-// readAndWritten is what the claims about reads need.
-func readAndWritten(k kinds) bool { return k.reads && (k.registers || k.adds) }
+// readAndWritten is what the claims about reads need. They don't speak of counters.
+func readAndWritten(k kinds) bool { return k.reads && (k.registers || k.sets) }
 
 // claims are all of them, strongest first. It is a function because the
 // checkers refer to it.

@@ -64,6 +64,7 @@ func TestApplies(t *testing.T) {
 		{NoResurrectedDeletes, []history.Operation{{F: history.FDelete}, {F: history.FRead}}, true},
 		{NoResurrectedDeletes, []history.Operation{{F: history.FCAS, Input: history.ListValue([]int64{1, 2})}, {F: history.FRead}}, false},
 		{NoResurrectedDeletes, []history.Operation{{F: history.FCAS, Input: history.RawValue([]byte("[1,null]"))}, {F: history.FRead}}, true},
+		{NoStaleReads, counter, false},
 		{NoDuplicates, sets, true},
 		{NoDuplicates, counter, false},
 		{NoPhantomValues, counter, false},

@@ -93,6 +93,7 @@ func (s *siblingStore) apply(o *history.Operation) {
 func TestDiscardedWritesOfASiblingStore(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 12))
 	claims := []string{NoDiscardedWrites, NoLostWrites, NoPhantomValues, NoDirtyReads, NoResurrectedDeletes}
+	screened := newComparison(t)
 	refuted, holds := 0, 0
 	for i := range 6_000 {
 		forgets := i%2 == 1
@@ -107,6 +108,9 @@ func TestDiscardedWritesOfASiblingStore(t *testing.T) {
 			if !forgets && (several || c.Claim != NoLostWrites) {
 				require.NotEqual(t, Refuted, c.Verdict, "%s: %s\n%s", c.Claim, c.Explanation, describeHistory(operations))
 			}
+		}
+		if i%6 == 0 {
+			screened.agree(t, operations)
 		}
 		switch c := report.Claims[0]; {
 		case forgets && c.Verdict == Refuted:

@@ -213,6 +213,7 @@ func requireRefutesAlone(t *testing.T, operations []history.Operation, claim str
 func TestWritesAgreeWithTheirDefinitions(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 4))
 	trials := []trial{registerTrial(12, 4, 2), registerTrial(14, 2, 5)}
+	screened := newComparison(t)
 	refuted := map[string]int{}
 	for i := range 16_000 {
 		operations := trials[i%2].run(r)
@@ -236,6 +237,9 @@ func TestWritesAgreeWithTheirDefinitions(t *testing.T) {
 				refuted[claim]++
 				require.Greater(t, i%8, 1, "a correct register was accused of %s:\n%s", claim, describeHistory(operations))
 			}
+		}
+		if i%9 == 0 {
+			screened.agree(t, operations)
 		}
 		if i%8 < 2 {
 			requireNothingRefuted(t, operations)
