@@ -66,6 +66,9 @@ func (b *causalBuilder) count(o *history.Operation, session int32) int32 {
 // key makes the events of one key.
 func (b *causalBuilder) key(k int32) {
 	key := &b.h.t.keys[k]
+	if key.keepsSiblings() { // without versions, what its reads have seen is not told
+		return
+	}
 	switch key.object {
 	case registerObject:
 		if err := b.writes(k, key); err != nil {

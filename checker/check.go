@@ -54,6 +54,10 @@ func Check(ctx context.Context, operations []history.Operation, o Options) (Repo
 			report.Warnings = append(report.Warnings, warning)
 		}
 	}
+	report.Sets, report.Replicas = setTimeline(ctx, t), takeCensus(t)
+	if keys, err := gatherSiblings(t); err == nil {
+		report.Siblings = countSiblings(t, keys, o.maximumSiblings())
+	}
 	// The search for linearizability takes all the time there is, so it comes last.
 	order := make([]int, 0, len(claims))
 	for i, claim := range claims {

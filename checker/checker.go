@@ -63,6 +63,9 @@ type Options struct {
 	// MinimumFault is how long a fault must have been in force, in
 	// nanoseconds, before the traffic under it is judged. 0: DefaultMinimumFault.
 	MinimumFault int64
+	// MaximumSiblings is how many versions of a key may stand side by side
+	// under the claim bounded-siblings. 0: DefaultMaximumSiblings.
+	MaximumSiblings int
 	// Planned says that a plan lists the run's operations one by one. It says
 	// itself then how much is to happen, which operations meet which fault and
 	// which are to fail; of the traffic no more is asked than that some
@@ -92,6 +95,12 @@ type Report struct {
 	Staleness *staleness.Report
 	// Faults are the faults of the history, in the order of their injection.
 	Faults []FaultInterval
+	// Sets says what became of the elements of the sets; nil if there are none.
+	Sets *SetTimeline
+	// Replicas says what the dumped replicas held; nil without dumps.
+	Replicas *Census
+	// Siblings counts the versions that stood side by side; nil where none did.
+	Siblings *SiblingCounts
 }
 
 // Result is the verdict on one claim.

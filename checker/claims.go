@@ -33,24 +33,39 @@ type kinds struct {
 	// adds to sets or counters, reads of integers (of counters, where there are
 	// adds), operations of queues, appends to texts, transactions.
 	adds, integers, queues, appends, transactions bool
+	// failed: a write or an add certainly failed.
+	failed bool
+	// There are keys that are sets, counters, registers of rows, or registers
+	// whose reads return several values at once.
+	sets, counters, rows, siblings bool
+	// dumpedSiblings: a dump shows several versions of a key.
+	dumpedSiblings bool
 }
 
 // kindsOf looks at the operations.
 func kindsOf(operations []history.Operation) kinds {
 	var k kinds
+	lists := false
 	for i := range operations {
-		switch operations[i].F {
+		o := &operations[i]
+		switch o.F {
 		case history.FRead:
 			k.reads = true
-			k.integers = k.integers || operations[i].Output.Kind() == history.Int
+			k.integers = k.integers || o.Output.Kind() == history.Int
+			lists = lists || o.Output.Kind() == history.List
 		case history.FWrite:
 			k.registers = true
+			lists = lists || o.Input.Kind() == history.List
+			k.failed = k.failed || o.Type == history.Fail
 		case history.FCAS:
 			k.registers, k.conditional = true, true
+			k.deletes = k.deletes || deletes(o)
+			k.failed = k.failed || o.Type == history.Fail
 		case history.FDelete:
 			k.registers, k.deletes = true, true
 		case history.FAdd:
 			k.adds = true
+			k.failed = k.failed || o.Type == history.Fail
 		case history.FEnqueue, history.FDequeue:
 			k.queues = true
 		case history.FAppend:
@@ -59,13 +74,41 @@ func kindsOf(operations []history.Operation) kinds {
 			k.transactions = true
 		case history.FDump:
 			k.dumps = true
+			k.dumpedSiblings = k.dumpedSiblings || dumpsSiblings(o.Output.Raw())
 		}
+	}
+	if k.adds || lists {
+		k.lookAtKeys(operations)
 	}
 	return k
 }
 
-// readAndWritten is what the claims about reads need.
-func readAndWritten(k kinds) bool { return k.reads && (k.registers || k.adds) }
+// lookAtKeys finds what only the operations of a key taken together tell.
+func (k *kinds) lookAtKeys(operations []history.Operation) {
+	keys := map[string]*keyOperations{}
+	for i := range operations {
+		o := &operations[i]
+		if !isClient(o) {
+			continue
+		}
+		key, found := keys[o.Key]
+		if !found {
+			key = &keyOperations{name: o.Key}
+			keys[o.Key] = key
+		}
+		key.note(o)
+	}
+	for _, key := range keys {
+		key.classify()
+		k.sets = k.sets || key.object == setObject
+		k.counters = k.counters || key.object == counterObject
+		k.rows = k.rows || key.object == registerObject && key.rows
+		k.siblings = k.siblings || key.keepsSiblings()
+	}
+}
+
+// readAndWritten is what the claims about reads need. They don't speak of counters.
+func readAndWritten(k kinds) bool { return k.reads && (k.registers || k.sets) }
 
 // linearizableApplies leaves sets out, although they are decided where the claim
 // is asked for: a set is often read element by element, as the set workload
@@ -81,7 +124,7 @@ func writtenRegisters(k kinds) bool { return k.reads && k.registers }
 // claims are all of them, strongest first. It is a function because the
 // checkers refer to it.
 func claims() []claim {
-	return []claim{
+	return append([]claim{
 		{
 			Claim{Linearizable, "Every object behaves as if there were one copy and each operation took effect at one instant between its invocation and its completion."},
 			linearizableApplies, checkLinearizable,
@@ -127,7 +170,7 @@ func claims() []claim {
 			func(k kinds) bool { return k.dumps },
 			checkConvergence,
 		},
-	}
+	}, claimsOfWrites()...)
 }
 
 // Claims lists every claim that can be checked, strongest first.
@@ -197,4 +240,17 @@ func Applies(name string, operations []history.Operation) (bool, error) {
 		return false, err
 	}
 	return c.applies(kindsOf(operations)), nil
+}
+
+// Applicable returns the claims that apply to the history (see Applies),
+// strongest first. It looks at the operations once.
+func Applicable(operations []history.Operation) []string {
+	var names []string
+	k := kindsOf(operations)
+	for _, c := range claims() {
+		if c.applies(k) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
 }

@@ -2,6 +2,7 @@ package checker
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/refute-lab/refute/harness/history"
@@ -15,7 +16,7 @@ func TestParseClaims(t *testing.T) {
 	assert.Equal(t, []string{Linearizable, Convergence, NoLostWrites}, claims)
 
 	_, err = ParseClaims([]string{"linearisable"})
-	require.EqualError(t, err, `unknown claim "linearisable": choose from linearizable, no-lost-writes, no-stale-reads, read-your-writes, monotonic-reads, causal, pram, consistent-prefix, writes-follow-reads, monotonic-writes, convergence`)
+	require.EqualError(t, err, `unknown claim "linearisable": choose from `+claimNames())
 	_, err = ParseClaims([]string{" ,"})
 	require.ErrorContains(t, err, "no claim to check")
 	_, err = Check(context.Background(), nil, Options{Claims: []string{"serializable"}})
@@ -25,6 +26,21 @@ func TestParseClaims(t *testing.T) {
 func TestApplies(t *testing.T) {
 	sets := []history.Operation{{F: history.FAdd}, {F: history.FRead}}
 	registers := []history.Operation{{F: history.FWrite}, {F: history.FRead}, {F: history.FDump}}
+	read := func(v history.Value) history.Operation {
+		return history.Operation{F: history.FRead, Type: history.Ok, Output: v}
+	}
+	failing := func(f string) []history.Operation { return []history.Operation{{F: f, Type: history.Fail}} }
+	onKey := func(key string, operations []history.Operation) []history.Operation {
+		operations = slices.Clone(operations)
+		for i := range operations {
+			operations[i].Key = key
+			if operations[i].F == history.FRead {
+				operations[i].Output = history.IntValue(1)
+			}
+		}
+		return operations
+	}
+	counter := []history.Operation{{F: history.FAdd}, read(history.IntValue(1))}
 	for _, c := range []struct {
 		claim      string
 		operations []history.Operation
@@ -38,10 +54,34 @@ func TestApplies(t *testing.T) {
 		{NoStaleReads, registers[:1], false},
 		{Convergence, registers, true},
 		{Convergence, sets, false},
+		{NoPhantomValues, registers, true},
+		{NoDirtyReads, registers, false}, // nothing failed
+		{NoDirtyReads, append(failing(history.FWrite), registers...), true},
+		{NoDirtyReads, append(failing(history.FAdd), read(history.ListValue(nil))), true},
+		{NoLostUpdates, registers, false},
+		{NoLostUpdates, []history.Operation{{F: history.FCAS}}, true},
+		{NoResurrectedDeletes, registers, false},
+		{NoResurrectedDeletes, []history.Operation{{F: history.FDelete}, {F: history.FRead}}, true},
+		{NoResurrectedDeletes, []history.Operation{{F: history.FCAS, Input: history.ListValue([]int64{1, 2})}, {F: history.FRead}}, false},
+		{NoResurrectedDeletes, []history.Operation{{F: history.FCAS, Input: history.RawValue([]byte("[1,null]"))}, {F: history.FRead}}, true},
+		{NoStaleReads, counter, false},
+		{NoDuplicates, sets, true},
+		{NoDuplicates, counter, false},
+		{NoPhantomValues, counter, false},
+		{CounterBounds, counter, true},
+		{CounterBounds, sets, false},
+		{CounterBounds, append(onKey("register", registers), sets...), false},
+		{RowAtomicity, registers, false},
+		{RowAtomicity, []history.Operation{{F: history.FWrite, Input: history.ListValue([]int64{1, -1})}, {F: history.FRead}}, true},
+		{NoDiscardedWrites, registers, false},
+		{NoDiscardedWrites, append([]history.Operation{read(history.ListValue([]int64{1, 2}))}, registers...), true},
+		{BoundedSiblings, registers, false},
+		{BoundedSiblings, []history.Operation{{F: history.FDump, Output: history.RawValue([]byte(`{"entries":[{"siblings":[]}]}`))}}, true},
 	} {
 		got, err := Applies(c.claim, c.operations)
 		require.NoError(t, err)
 		assert.Equal(t, c.want, got, "%s of %v", c.claim, c.operations)
+		assert.Equal(t, c.want, slices.Contains(Applicable(c.operations), c.claim))
 	}
 	_, err := Applies("nonsense", sets)
 	require.Error(t, err)

@@ -24,7 +24,7 @@ func checkConvergence(_ context.Context, t *timeline, o Options) Result {
 		result.Explanation = err.Error() + "."
 		return result
 	}
-	slices.SortFunc(d.keys, func(a, b dumpedKey) int { return strings.Compare(a.name, b.name) })
+	d.sort()
 	all := newTally()
 	compared, alone := 0, 0
 	for k := range d.keys {
@@ -59,6 +59,7 @@ func checkConvergence(_ context.Context, t *timeline, o Options) Result {
 		result.Verdict = Refuted
 		result.fill(t, o, all)
 		result.Explanation = fmt.Sprintf("The replicas of %s of %d disagree although the target had been given time to become quiet.", plural(all.found, "key"), compared)
+		result.Explanation = sentences(result.Explanation, takeCensus(t).sentence())
 	case compared == 0:
 		result.Verdict = Unknown
 		result.Vacuous = true
@@ -71,6 +72,11 @@ func checkConvergence(_ context.Context, t *timeline, o Options) Result {
 		}
 	}
 	return result
+}
+
+// sort puts the keys in the order of their names.
+func (d *dumps) sort() {
+	slices.SortFunc(d.keys, func(a, b dumpedKey) int { return strings.Compare(a.name, b.name) })
 }
 
 // describe says what each replica holds.
@@ -94,11 +100,23 @@ func (d *dumps) describe(k *dumpedKey, replicas []replica) string {
 }
 
 func (e *dumpedEntry) String() string {
-	switch {
-	case e == nil:
+	if e == nil {
 		return "missing"
-	case e.tombstone || len(e.value) == 0:
-		return fmt.Sprintf("deleted, version %s", e.version)
 	}
-	return fmt.Sprintf("%s, version %s", e.value, e.version)
+	const shown = 4
+	var parts []string
+	for _, v := range e.versions()[:min(1+len(e.siblings), shown)] {
+		parts = append(parts, v.String())
+	}
+	if more := 1 + len(e.siblings) - shown; more > 0 {
+		parts = append(parts, plural(more, "further version"))
+	}
+	return strings.Join(parts, " beside ")
+}
+
+func (v *dumpedVersion) String() string {
+	if v.tombstone || len(v.value) == 0 {
+		return fmt.Sprintf("deleted, version %s", v.version)
+	}
+	return fmt.Sprintf("%s, version %s", v.value, v.version)
 }

@@ -203,10 +203,46 @@
 // Read-your-writes, monotonic-reads and the five claims above speak of them;
 // the other claims pass such keys over.
 //
-// # Convergence and validity
+// # Claims about what becomes of writes
+//
+// Each names one thing that goes wrong with writes, and says no more than what
+// clients saw proves:
+//
+//   - no-lost-updates: a compare-and-set succeeds from a value from which
+//     another one already had, or which an acknowledged write had certainly
+//     replaced. A client that reads and then writes by two operations is
+//     promised nothing.
+//   - no-dirty-reads, no-phantom-values: what is read was written, and its
+//     write did not certainly fail. What clients tried to write is known
+//     completely, so this needs no order. That a write of unknown outcome was
+//     read is counted (observed-indeterminate).
+//   - no-resurrected-deletes: a value that was there before an acknowledged
+//     delete, and was found to be gone after it, is not read again. To the other
+//     claims a delete is a write of "not found".
+//   - no-discarded-writes: of two writes that did not know of each other both
+//     are in the final reads. Only stores that keep siblings promise it, so it is
+//     judged by default only where a read returned several values.
+//   - no-duplicates: no read of a set has an element twice.
+//   - counter-bounds: a counter is at least what the acknowledged adds make it,
+//     and at most what all adds that did not certainly fail could.
+//   - row-atomicity: a row, which is a list of integers written as one value,
+//     is not read as a mix of several. To the other claims it is a value.
+//
+// The acknowledged adds of a set are judged by no-lost-writes, those of a
+// counter by counter-bounds, so that each loss is told once. A key whose
+// values are integers and whose reads return lists keeps siblings: each read
+// returns several values, which no-lost-writes, no-dirty-reads and
+// no-phantom-values judge one by one; a register that is linearizable never
+// does that. Report.Sets has the times after which elements were in all reads.
+//
+// # Replicas and validity
 //
 // Convergence compares the dumps of the replicas of each key, taken once the
-// target was quiet. Validity judges the run, not the store: a fault that
+// target was quiet. Report.Replicas is a census of the same dumps: which
+// replica is behind, on how many keys. Versions are in the target's own notation;
+// which of two states is newer follows from the history of the values, or is
+// left open. bounded-siblings limits the versions that stand side by side, and
+// Report.Siblings counts them. Validity judges the run, not the store: a fault that
 // nobody saw take effect, an idle run or a kind of operation that never
 // succeeded make a verdict worthless, unless a claim was refuted all the same.
 //

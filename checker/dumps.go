@@ -2,10 +2,9 @@ package checker
 
 import (
 	"bytes"
-	"encoding/json"
+	"cmp"
 	"fmt"
-
-	"github.com/refute-lab/refute/harness/history"
+	"slices"
 )
 
 // dumps are what the replicas hold, put together from their dumps: of each node its last.
@@ -18,6 +17,7 @@ type dumps struct {
 	numbers  map[string]int32 // of keys, by name
 	scanner  dumpScanner
 	replicas []replica
+	siblings []dumpedVersion // of all entries
 }
 
 type dumpedNode struct {
@@ -36,7 +36,14 @@ type dumpedKey struct {
 
 // dumpedEntry is what one dump says of one key.
 type dumpedEntry struct {
-	node           int32
+	node int32
+	dumpedVersion
+	// siblings are the versions that the replica keeps beside the first.
+	siblings []dumpedVersion
+}
+
+// dumpedVersion is one version of a key.
+type dumpedVersion struct {
 	version, value []byte
 	tombstone      bool
 }
@@ -49,7 +56,7 @@ type replica struct {
 
 // load reads the dumps of the history. It keeps its storage from one use to the next.
 func (d *dumps) load(t *timeline) error {
-	d.nodes, d.keys = d.nodes[:0], d.keys[:0]
+	d.nodes, d.keys, d.siblings = d.nodes[:0], d.keys[:0], d.siblings[:0]
 	if d.numbers == nil {
 		d.numbers = map[string]int32{}
 	}
@@ -89,7 +96,12 @@ func (d *dumps) node(name string) int32 {
 
 func (d *dumps) add(t *timeline, node int32, e *scannedEntry) {
 	k := d.key(t, e)
-	entry := dumpedEntry{node: node, version: e.version, value: e.value, tombstone: e.tombstone}
+	entry := dumpedEntry{node: node, dumpedVersion: e.dumpedVersion}
+	if siblings := d.scanner.siblings[e.siblingsFrom:e.siblingsTo]; len(siblings) > 0 {
+		from := len(d.siblings)
+		d.siblings = append(d.siblings, siblings...)
+		entry.siblings = d.siblings[from:len(d.siblings):len(d.siblings)]
+	}
 	for i := range k.entries {
 		if k.entries[i].node == node {
 			k.entries[i] = entry
@@ -151,180 +163,44 @@ func agree(replicas []replica) bool {
 	return true
 }
 
-// equal says whether both are the same version of the same value; what value a
-// tombstone carries does not matter.
+// equal says whether both are the same version of the same value, or the same
+// siblings in whatever order.
 func (e *dumpedEntry) equal(other *dumpedEntry) bool {
-	return bytes.Equal(e.version, other.version) && e.tombstone == other.tombstone && (e.tombstone || bytes.Equal(e.value, other.value))
-}
-
-// dumpScanner reads the JSON of a dump. Nearly all of them have exactly the
-// form in which history.Dump is written, which takes no allocation to read;
-// whatever looks different is left to encoding/json.
-type dumpScanner struct {
-	entries []scannedEntry
-	homes   [][]byte
-
-	data []byte
-	at   int
-}
-
-// scannedEntry is a history.DumpEntry whose texts are parts of the JSON; its
-// home replicas are a part of dumpScanner.homes.
-type scannedEntry struct {
-	key, version, value []byte
-	tombstone           bool
-	homeFrom, homeTo    int
-}
-
-// read reads one dump. The result is in entries and homes, valid until the next use.
-func (s *dumpScanner) read(raw []byte) error {
-	s.data, s.at = raw, 0
-	s.entries, s.homes = s.entries[:0], s.homes[:0]
-	if s.dump() {
-		return nil
+	if len(e.siblings) == 0 && len(other.siblings) == 0 {
+		return e.dumpedVersion.equal(&other.dumpedVersion)
 	}
-	var dump history.Dump
-	if err := json.Unmarshal(raw, &dump); err != nil {
-		return err
-	}
-	s.entries, s.homes = s.entries[:0], s.homes[:0]
-	for _, e := range dump.Entries {
-		from := len(s.homes)
-		for _, home := range e.Home {
-			s.homes = append(s.homes, []byte(home))
+	a, b := e.sorted(), other.sorted()
+	return slices.EqualFunc(a, b, func(x, y dumpedVersion) bool { return x.equal(&y) })
+}
+
+// equal does not compare the values of tombstones.
+func (v *dumpedVersion) equal(other *dumpedVersion) bool {
+	return bytes.Equal(v.version, other.version) && v.tombstone == other.tombstone && (v.tombstone || bytes.Equal(v.value, other.value))
+}
+
+// versions are all that the replica keeps of the key.
+func (e *dumpedEntry) versions() []dumpedVersion {
+	return append([]dumpedVersion{e.dumpedVersion}, e.siblings...)
+}
+
+func (e *dumpedEntry) sorted() []dumpedVersion {
+	all := e.versions()
+	slices.SortFunc(all, func(a, b dumpedVersion) int {
+		byValue := 0
+		if !a.tombstone && !b.tombstone {
+			byValue = bytes.Compare(a.value, b.value)
 		}
-		s.entries = append(s.entries, scannedEntry{[]byte(e.Key), []byte(e.Version), []byte(e.Value), e.Tombstone, from, len(s.homes)})
-	}
-	return nil
+		return cmp.Or(bytes.Compare(a.version, b.version), compareBool(a.tombstone, b.tombstone), byValue)
+	})
+	return all
 }
 
-// dump says whether the whole text had the usual form.
-func (s *dumpScanner) dump() bool {
-	if !s.is('{') {
-		return false
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
 	}
-	if name, ok := s.text(); !ok || string(name) != "entries" || !s.is(':') || !s.is('[') {
-		return false
-	}
-	for !s.is(']') {
-		if len(s.entries) > 0 && !s.is(',') || !s.entry() {
-			return false
-		}
-	}
-	return s.hints() && s.is('}') && s.peek() == 0 && s.at == len(s.data)
-}
-
-// hints passes over the hints that the node keeps for others, if it says that it keeps none.
-func (s *dumpScanner) hints() bool {
-	if !s.is(',') {
-		return true
-	}
-	name, ok := s.text()
-	return ok && string(name) == "hints" && s.is(':') && s.is('[') && s.is(']')
-}
-
-func (s *dumpScanner) entry() bool {
-	if !s.is('{') {
-		return false
-	}
-	var e scannedEntry
-	for first := true; !s.is('}'); first = false {
-		if !first && !s.is(',') {
-			return false
-		}
-		name, ok := s.text()
-		if !ok || !s.is(':') {
-			return false
-		}
-		switch string(name) {
-		case "key":
-			e.key, ok = s.text()
-		case "version":
-			e.version, ok = s.text()
-		case "value":
-			e.value, ok = s.text()
-		case "tombstone":
-			e.tombstone = s.word("true")
-			ok = e.tombstone || s.word("false")
-		case "home":
-			e.homeFrom = len(s.homes)
-			ok = s.names()
-			e.homeTo = len(s.homes)
-		default:
-			ok = false
-		}
-		if !ok {
-			return false
-		}
-	}
-	s.entries = append(s.entries, e)
-	return true
-}
-
-// names reads a list of texts into homes.
-func (s *dumpScanner) names() bool {
-	if !s.is('[') {
-		return s.word("null")
-	}
-	for first := true; !s.is(']'); first = false {
-		if !first && !s.is(',') {
-			return false
-		}
-		name, ok := s.text()
-		if !ok {
-			return false
-		}
-		s.homes = append(s.homes, name)
-	}
-	return true
-}
-
-// peek returns the next byte that is no space, or 0 at the end.
-func (s *dumpScanner) peek() byte {
-	for s.at < len(s.data) {
-		switch c := s.data[s.at]; c {
-		case ' ', '\t', '\n', '\r':
-			s.at++
-		default:
-			return c
-		}
-	}
-	return 0
-}
-
-// is says whether the byte comes next, and goes past it if so.
-func (s *dumpScanner) is(c byte) bool {
-	if s.peek() != c {
-		return false
-	}
-	s.at++
-	return true
-}
-
-// word says whether the word comes next, and goes past it if so.
-func (s *dumpScanner) word(w string) bool {
-	s.peek()
-	if !bytes.HasPrefix(s.data[s.at:], []byte(w)) {
-		return false
-	}
-	s.at += len(w)
-	return true
-}
-
-// text reads a string of ASCII without escapes.
-func (s *dumpScanner) text() ([]byte, bool) {
-	if !s.is('"') {
-		return nil, false
-	}
-	begin := s.at
-	for ; s.at < len(s.data); s.at++ {
-		switch c := s.data[s.at]; {
-		case c == '"':
-			s.at++
-			return s.data[begin : s.at-1], true
-		case c < ' ' || c >= 0x80 || c == '\\':
-			return nil, false
-		}
-	}
-	return nil, false
+	return 1
 }

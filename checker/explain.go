@@ -45,6 +45,9 @@ func (n narrator) at(p int32) *history.Operation { return &n.t.operations[p] }
 // story tells what the clients saw.
 func (n narrator) story() string {
 	f := n.f
+	if f.told != "" {
+		return f.told
+	}
 	if text := n.objectStory(); text != "" {
 		return text
 	}

@@ -57,6 +57,8 @@ type finding struct {
 	// versions says that it is about the versions of a register with siblings,
 	// of which Porcupine knows nothing.
 	versions bool
+	// told replaces the story of what the clients saw; the evidence and the faults are told beside it.
+	told string
 	// text replaces the explanation of findings that are not about reads.
 	text string
 }

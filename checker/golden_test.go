@@ -85,9 +85,20 @@ func expectations(t *testing.T) map[string]map[string]string {
 	return all
 }
 
+// claimsFor are all claims but two, where these neither apply nor are expected
+// to be refuted: one that a correct store need not promise, and linearizability
+// of objects that it cannot decide.
+func claimsFor(t *testing.T, operations []history.Operation, want map[string]string) []string {
+	return slices.DeleteFunc(allClaims(), func(claim string) bool {
+		applies, err := Applies(claim, operations)
+		require.NoError(t, err)
+		return (claim == NoDiscardedWrites || claim == Linearizable) && !applies && want[claim] == ""
+	})
+}
+
 // confirmable are the claims whose witnesses Porcupine can confirm.
 func confirmable(claim string) bool {
-	return slices.Contains([]string{Linearizable, NoLostWrites, NoStaleReads, ReadYourWrites, MonotonicReads}, claim)
+	return slices.Contains([]string{Linearizable, NoLostWrites, NoStaleReads, ReadYourWrites, MonotonicReads, NoLostUpdates, NoResurrectedDeletes}, claim)
 }
 
 // TestGoldenHistories: each refutes exactly the claims that it is said to, and
@@ -96,7 +107,7 @@ func TestGoldenHistories(t *testing.T) {
 	for name, want := range expectations(t) {
 		t.Run(name, func(t *testing.T) {
 			operations := golden(t, name)
-			report := goldenReport(t, name, Options{})
+			report := goldenReport(t, name, Options{Claims: claimsFor(t, operations, want)})
 			assert.Empty(t, report.Validity)
 			got, checked := map[string]string{}, 0
 			for _, c := range report.Claims {
@@ -114,7 +125,8 @@ func TestGoldenHistories(t *testing.T) {
 				w := c.Witnesses[0]
 				got[c.Claim] = w.Class
 				assert.Positive(t, c.Found)
-				assert.Equal(t, c.Found, c.Classes[w.Class], c.Claim)
+				assert.Positive(t, c.Classes[w.Class], c.Claim)
+				assert.GreaterOrEqual(t, c.Found, c.Classes[w.Class], c.Claim)
 				assert.NotEmpty(t, w.Explanation)
 				most := 6
 				if slices.Contains(orderClaims, c.Claim) { // a chain is the whole proof

@@ -46,6 +46,7 @@ type keyOperations struct {
 	appends, transactions bool
 	lists, integers       bool // were read
 	versions              bool // were told: see history.Versions
+	rows                  bool // lists were written
 	foreign               string
 }
 
@@ -244,6 +245,7 @@ func (k *keyOperations) note(o *history.Operation) {
 	case history.FWrite, history.FCAS, history.FDelete:
 		k.register = true
 		k.noteVersions(o)
+		k.rows = k.rows || o.F == history.FWrite && o.Input.Kind() == history.List
 	case history.FAdd:
 		k.adds = true
 	case history.FEnqueue, history.FDequeue:
@@ -295,6 +297,12 @@ func (k *keyOperations) classify() {
 	case k.adds, k.lists && !k.register:
 		k.object = setObject
 	}
+}
+
+// keepsSiblings says whether the key is a register whose reads return several
+// values at once, of which each was written by itself.
+func (k *keyOperations) keepsSiblings() bool {
+	return k.object == registerObject && k.lists && !k.rows
 }
 
 // unstarted is the session of a process that has had no operation yet.

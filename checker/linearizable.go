@@ -61,10 +61,11 @@ func checkLinearizable(ctx context.Context, t *timeline, o Options) Result {
 	judgements := make([]judgement, len(objects))
 	pending := make([]int32, 0, len(objects))
 	for k := range objects {
-		switch objects[k].object {
-		case foreignObject:
+		switch {
+		case objects[k].object == foreignObject:
 			judgements[k] = judgement{checked: true, unfit: true, why: "it has " + objects[k].why}
-		case siblingObject: // there is no one value that it holds: other claims speak of it
+		case objects[k].object == siblingObject || objects[k].keepsSiblings():
+			// There is no one value that it holds: other claims speak of it.
 		default:
 			pending = append(pending, int32(k))
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/refute-lab/refute/harness/history"
@@ -19,9 +20,9 @@ type lostCounts struct {
 	discarded    int // acknowledged writes that gave way to a concurrent one
 	elements     int // acknowledged elements of sets that a later read covers
 	uncovered    int // acknowledged elements that no later read covers
-	// latest is the longest time, in nanoseconds, from when an element was
-	// known to the last read that lacked it although a later one shows it.
-	latest int64
+	// late are the times, in nanoseconds, from when an element was known to the
+	// last read that lacked it although a later one shows it.
+	late []int64
 }
 
 // checkLostWrites decides no-lost-writes: registers by their final reads, sets
@@ -48,7 +49,7 @@ func checkLostWrites(ctx context.Context, t *timeline, o Options) Result {
 				continue
 			}
 			registers = true
-			finals.lost(t, &r, &counts, func(write int32, class string) {
+			finals.lost(t, &r, key.keepsSiblings(), &counts, func(write int32, class string) {
 				f := finals.finding(&r, write, class)
 				if all.count(class, r.key, len(f.positions)) {
 					all.best[r.key] = f
@@ -125,7 +126,8 @@ func (c *lostCounts) holds(classes map[string]int) string {
 		text += fmt.Sprintf("; %d of them gave way to a concurrent write, which a register allows", n)
 	}
 	if n := classes[classStaleElement]; n > 0 {
-		text += fmt.Sprintf("; %s appeared late, the latest after %s", plural(n, "element"), milliseconds(c.latest))
+		slices.Sort(c.late)
+		text += fmt.Sprintf("; %s appeared late, the latest after %s, half within %s", plural(n, "element"), milliseconds(quantile(c.late, 1)), milliseconds(quantile(c.late, .5)))
 	}
 	if c.unread+c.uncovered > 0 {
 		text += fmt.Sprintf("; %s and %s had no read to tell", plural(c.unread, "key"), plural(c.uncovered, "element"))
@@ -148,14 +150,15 @@ type finalReads struct {
 	// count is how many final reads there are, begin when the first began.
 	count int
 	begin int64
-	// erasures are the deletes.
-	erasures erasures
 }
 
 // load keeps its storage from one use to the next.
-func (f *finalReads) load(t *timeline, r *register) {
+// siblings says that a list is several values at once; an empty one is "not found".
+func (f *finalReads) load(t *timeline, r *register, siblings bool) {
 	f.order, f.by, f.count, f.begin = f.order[:0], f.by[:0], 0, history.Infinity
-	f.erasures.load(r)
+	if siblings {
+		r.observeSiblings(t)
+	}
 	f.returned = resize(f.returned, len(r.values))
 	for v := range f.returned {
 		f.returned[v] = none
@@ -167,10 +170,46 @@ func (f *finalReads) load(t *timeline, r *register) {
 		}
 		f.count++
 		f.begin = min(f.begin, o.start)
-		if f.returned[o.value] == none {
-			f.returned[o.value] = int32(len(f.order))
-			f.order, f.by = append(f.order, o.value), append(f.by, int32(i))
+		list := t.operations[o.position].Output
+		if !siblings || list.Kind() != history.List {
+			f.see(o.value, int32(i))
+			continue
 		}
+		if len(list.List()) == 0 {
+			f.see(initial, int32(i))
+		}
+		for _, n := range list.List() {
+			value := r.numbers.get(n)
+			if value == none { // nobody wrote it
+				value = o.value
+			}
+			f.see(value, int32(i))
+		}
+	}
+}
+
+// observeSiblings counts the reads of several values as observers of each.
+func (r *register) observeSiblings(t *timeline) {
+	for i := range r.operations {
+		o := &r.operations[i]
+		if o.kind != read {
+			continue
+		}
+		for _, n := range t.operations[o.position].Output.List() {
+			if value := r.numbers.get(n); value != none {
+				v := &r.values[value]
+				v.observe(int32(i), o)
+				v.by = unasked
+			}
+		}
+	}
+}
+
+// see notes that the final read returned the value.
+func (f *finalReads) see(value, by int32) {
+	if f.returned[value] == none {
+		f.returned[value] = int32(len(f.order))
+		f.order, f.by = append(f.order, value), append(f.by, by)
 	}
 }
 
@@ -179,12 +218,17 @@ func (f *finalReads) load(t *timeline, r *register) {
 // older. Only the last acknowledged writes count, those that no other
 // acknowledged write provably followed: the others may have been overwritten.
 // It calls yield for each.
-func (f *finalReads) lost(t *timeline, r *register, counts *lostCounts, yield func(write int32, class string)) {
-	f.load(t, r)
+func (f *finalReads) lost(t *timeline, r *register, siblings bool, counts *lostCounts, yield func(write int32, class string)) {
+	f.load(t, r, siblings)
 	acknowledged, latest := 0, never
 	for i := range r.operations {
-		if o := &r.operations[i]; o.mutates() && o.outcome == certain && o.end < f.begin {
+		o := &r.operations[i]
+		if o.mutates() && o.outcome == certain && o.end < f.begin {
 			acknowledged++
+			latest = max(latest, o.start)
+		}
+		// Of siblings a deletion may have removed just one, acknowledged or not.
+		if siblings && o.mutates() && o.value == initial {
 			latest = max(latest, o.start)
 		}
 	}
@@ -203,7 +247,10 @@ func (f *finalReads) lost(t *timeline, r *register, counts *lostCounts, yield fu
 		if !w.mutates() || w.outcome != certain || w.end >= f.begin || f.returned[w.value] != none {
 			continue
 		}
-		if at, _ := r.knownBy(w.value); at < latest {
+		if siblings && w.value == initial {
+			continue // a deletion removes only what its client knew of
+		}
+		if at, _ := r.knownBy(w.value); min(at, w.end) < latest {
 			continue // overwritten by a later acknowledged write
 		}
 		if class := f.lostAs(r, int32(i), counts); class != "" {
@@ -218,9 +265,6 @@ func (f *finalReads) lostAs(r *register, i int32, counts *lostCounts) string {
 	vanished := true
 	for _, u := range f.order {
 		at, _ := r.knownBy(u)
-		if u == initial {
-			at = f.erasures.all()
-		}
 		if at >= r.operations[i].start {
 			if r.concurrent(i, u) {
 				counts.discarded++

@@ -55,6 +55,10 @@ func TestLostWrites(t *testing.T) {
 			[]history.Operation{okWrite(1, 1, 2), okWrite(2, 10, 20), okWrite(3, 30, 40), okWrite(4, 50, 60)},
 			[]int64{1}, Refuted, map[string]int{"lost-sequential": 1},
 		},
+		"an overwritten value that was perhaps written again": {
+			[]history.Operation{okWrite(1, 1, 2), okWrite(5, 10, 20), unknownWrite(5, 25), okWrite(3, 30, 40)},
+			[]int64{1}, Refuted, map[string]int{"lost-sequential": 1},
+		},
 		"both of two concurrent last writes": {
 			[]history.Operation{okWrite(1, 1, 2), okWrite(2, 10, 20), okWrite(3, 15, 25)},
 			[]int64{1}, Refuted, map[string]int{"lost-sequential": 2},

@@ -80,14 +80,6 @@ func (e *erasures) load(r *register) {
 	}
 }
 
-// all is when the last of them had ended: never if there are none.
-func (e *erasures) all() int64 {
-	if len(e.ended) == 0 {
-		return never
-	}
-	return e.ended[len(e.ended)-1]
-}
-
 // knownFor is knownBy for what the operation found. Where that is not-found and
 // there are deletes, it is the time by which all had ended that began before
 // the operation ended: any mutation that began later, and ended before the operation began, is newer.
@@ -114,8 +106,11 @@ func (r *register) replaces(o *registerOperation, value int32) bool {
 	if o.kind != compareAndSet || o.outcome != certain || o.expected != value {
 		return false
 	}
+	if value == initial && r.values[initial].writers > 0 {
+		return false // it may have come back
+	}
 	at, _ := r.knownBy(value)
-	return at != history.Infinity // nor is it not-found with deletes then
+	return at != history.Infinity
 }
 
 // staleReads calls yield for each read r of a value u for which there is an

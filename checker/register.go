@@ -96,6 +96,10 @@ type register struct {
 	values     []valueFacts
 	// mismatches counts the operations that observed "not this value" and no more.
 	mismatches int
+	// emptied is the end of the last deletion, or never; Infinity if one may still happen.
+	emptied int64
+	// emptiedBy is the deletion that ended then, or none.
+	emptiedBy int32
 	// reads and writes count certain reads and mutations that may have taken effect.
 	reads, writes int
 	// repeated counts the values with several writers, not-found left out;
@@ -137,6 +141,7 @@ func (r *register) begin(key string, operations int) {
 	r.key = key
 	r.operations = slices.Grow(r.operations[:0], operations)
 	r.values = append(r.values[:0], unseen)
+	r.emptied, r.emptiedBy = never, none
 	r.mismatches, r.reads, r.writes = 0, 0, 0
 	r.repeated, r.conditional, r.observing = 0, 0, 0
 	r.numbers.clear()
@@ -287,6 +292,9 @@ func (r *register) add(x registerOperation) {
 		v.writer = i
 	}
 	v.writers++
+	if x.value == initial && x.end > r.emptied {
+		r.emptied, r.emptiedBy = x.end, i
+	}
 	if v.writers == 2 && x.value != initial {
 		r.repeated++
 	}
@@ -358,10 +366,10 @@ func (r *register) unambiguous() bool {
 
 // knownBy returns a time by which the value had certainly been written:
 // known(u) = min(end of its write if ok, end of its first ok read). It is
-// never for the initial value of a register that nobody (perhaps) deleted, and
-// Infinity where nothing can be said: the value has no writer, several
-// writers, was read before it was written, or is the initial one and may have come back.
-// by is the operation that shows it, or none.
+// never for the initial value, and Infinity where nothing can be said: the
+// value has no writer, several writers, or was read before it was written.
+// "Not found" may have been written too, by deletions: what matters of it is
+// when the last of them had ended. by is the operation that shows it, or none.
 func (r *register) knownBy(value int32) (at int64, by int32) {
 	v := &r.values[value]
 	if v.by == unasked {
@@ -374,10 +382,12 @@ func (r *register) knownBy(value int32) (at int64, by int32) {
 func (r *register) whenKnown(value int32) (at int64, by int32) {
 	v := &r.values[value]
 	if value == initial {
-		if v.writers > 0 {
+		// Deleted, it is found by the end of the last deletion at the latest,
+		// and never again after a write that was invoked later.
+		if r.emptied == history.Infinity {
 			return history.Infinity, none
 		}
-		return never, none
+		return r.emptied, r.emptiedBy
 	}
 	if v.writers != 1 {
 		return history.Infinity, none

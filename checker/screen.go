@@ -234,7 +234,7 @@ func (s *Screener) screenRegister(key *keyOperations) {
 		s.skip()
 		return
 	}
-	if s.linearizable != nil && s.screenOrder(s.linearizable) && s.examined() {
+	if s.linearizable != nil && !key.keepsSiblings() && s.screenOrder(s.linearizable) && s.examined() {
 		return // a linearizable register violates none of the other claims
 	}
 	if c := s.staleReads; c != nil {
@@ -253,7 +253,7 @@ func (s *Screener) screenRegister(key *keyOperations) {
 	}
 	if c := s.lostWrites; c != nil {
 		var counts lostCounts
-		s.finals.lost(t, r, &counts, func(_ int32, class string) {
+		s.finals.lost(t, r, key.keepsSiblings(), &counts, func(_ int32, class string) {
 			c.suspect(class, r.key, r.operations[s.finals.by[0]].start)
 		})
 		c.examined = c.examined || counts.acknowledged > 0

@@ -345,8 +345,14 @@ func TestDumpScannerReadsWhatJSONReads(t *testing.T) {
 		text := rapid.StringOf(rapid.RuneFrom([]rune(`n1@é"\<0`)))
 		var dump history.Dump
 		for range rapid.IntRange(0, 3).Draw(t, "entries") {
+			var siblings []history.DumpSibling
+			for range rapid.IntRange(0, 2).Draw(t, "siblings") {
+				siblings = append(siblings, history.DumpSibling{
+					Version: text.Draw(t, "version"), Value: text.Draw(t, "value"), Tombstone: rapid.Bool().Draw(t, "tombstone"),
+				})
+			}
 			dump.Entries = append(dump.Entries, history.DumpEntry{
-				Key: text.Draw(t, "key"), Version: text.Draw(t, "version"), Value: text.Draw(t, "value"),
+				Siblings: siblings, Key: text.Draw(t, "key"), Version: text.Draw(t, "version"), Value: text.Draw(t, "value"),
 				Tombstone: rapid.Bool().Draw(t, "tombstone"), Home: rapid.SliceOfN(text, 0, 3).Draw(t, "home"),
 			})
 		}
@@ -358,7 +364,7 @@ func TestDumpScannerReadsWhatJSONReads(t *testing.T) {
 		}
 		raw, err := json.Marshal(dump)
 		require.NoError(t, err)
-		parts := []string{"{", "}", "[", "]", ",", ":", " ", "\n", "null", "true", "false", `"`, `\u0041`, `"key":"k"`, `"home":["n1"]`, `"Key":"k"`, "\x00", "1"}
+		parts := []string{"{", "}", "[", "]", ",", ":", " ", "\n", "null", "true", "false", `"`, `\u0041`, `"key":"k"`, `"home":["n1"]`, `"siblings":[{"version":"2","value":"x"}]`, `"siblings":null`, `"Key":"k"`, "\x00", "1"}
 		for range rapid.IntRange(0, 2).Draw(t, "changes") {
 			i := rapid.IntRange(0, len(raw)).Draw(t, "from")
 			k := min(len(raw), i+rapid.IntRange(0, 2).Draw(t, "removed"))
@@ -378,13 +384,20 @@ func TestDumpScannerReadsWhatJSONReads(t *testing.T) {
 			for _, name := range s.homes[e.homeFrom:e.homeTo] {
 				got.Home = append(got.Home, string(name))
 			}
+			for _, v := range s.siblings[e.siblingsFrom:e.siblingsTo] {
+				got.Siblings = append(got.Siblings, history.DumpSibling{Version: string(v.version), Value: string(v.value), Tombstone: v.tombstone})
+			}
+			if len(want.Entries[i].Siblings) == 0 {
+				want.Entries[i].Siblings = nil
+			}
 			if len(want.Entries[i].Home) == 0 {
 				want.Entries[i].Home = nil
 			}
 			require.Equal(t, want.Entries[i], got, "%s", raw)
 		}
 	})
-	usual, err := json.Marshal(history.Dump{Entries: []history.DumpEntry{{Key: "r1", Version: "100@n1", Value: "1", Home: []string{"n1", "n2"}}, {Key: "r2", Tombstone: true}}, Hints: []history.DumpHint{}})
+	usual, err := json.Marshal(history.Dump{Entries: []history.DumpEntry{{Key: "r1", Version: "100@n1", Value: "1", Home: []string{"n1", "n2"}}, {Key: "r2", Tombstone: true},
+		{Key: "r3", Version: "1@n1", Siblings: []history.DumpSibling{{Version: "1@n2", Value: "3"}, {Version: "2@n2", Tombstone: true}}}}})
 	require.NoError(t, err)
 	s := dumpScanner{data: usual}
 	assert.True(t, s.dump(), "%s", usual)

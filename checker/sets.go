@@ -27,6 +27,7 @@ type element struct {
 	// adds, by outcome.
 	attempted, acknowledged, failedOnly bool
 	add                                 int32 // the acknowledged add, or else the first
+	failed                              int32 // the last add that certainly failed
 	added                               int64 // when the first add was invoked
 	// known is when it was certainly in the set: the end of the first
 	// acknowledged add or of the first read that shows it. by is that operation.
@@ -74,6 +75,7 @@ func (s *setHistory) load(operations []history.Operation, key *keyOperations) {
 		e.attempted = true
 		switch {
 		case o.Type == history.Fail:
+			e.failed = p
 			continue
 		case o.Type == history.Ok:
 			if !e.acknowledged || o.End < e.known {
@@ -96,7 +98,7 @@ func (s *setHistory) element(value int64) *element {
 	i, found := s.numbers.number(value, int32(len(s.elements)))
 	if !found {
 		s.elements = append(s.elements, element{
-			value: value, failedOnly: true, add: none, added: history.Infinity, known: history.Infinity, by: none, present: none, absent: none,
+			value: value, failedOnly: true, add: none, failed: none, added: history.Infinity, known: history.Infinity, by: none, present: none, absent: none,
 		})
 	}
 	return &s.elements[i]
@@ -210,7 +212,7 @@ func (s *setHistory) count(classes map[string]int, counts *lostCounts) {
 		note(classNeverRead, e.acknowledged && e.present == none && !s.lost(e))
 		note(classStaleElement, s.absentAfter(e) && !s.lost(e))
 		if s.absentAfter(e) && !s.lost(e) {
-			counts.latest = max(counts.latest, s.operations[e.absent].Start-e.known)
+			counts.late = append(counts.late, s.operations[e.absent].Start-e.known)
 		}
 	}
 }

@@ -141,15 +141,14 @@ func defaultClaims(operations []history.Operation, format history.Format) (claim
 	finals := slices.ContainsFunc(operations, func(o history.Operation) bool {
 		return o.Process == history.Nemesis && o.F == history.FPhase && o.Key == history.PhaseFinals
 	})
-	for _, c := range checker.Claims() {
-		applies, err := checker.Applies(c.Name, operations)
-		if err != nil || !applies || c.Name == checker.NoLostWrites && !finals {
+	for _, name := range checker.Applicable(operations) {
+		if !finals && (name == checker.NoLostWrites || name == checker.NoDiscardedWrites) {
 			continue
 		}
-		if format != history.FormatJSONL && c.Name == checker.Linearizable {
-			return []string{c.Name}
+		if format != history.FormatJSONL && name == checker.Linearizable {
+			return []string{name}
 		}
-		claims = append(claims, c.Name)
+		claims = append(claims, name)
 	}
 	return claims
 }

@@ -40,6 +40,12 @@ type Document struct {
 	Staleness *staleness.Report `json:"staleness"`
 	// Faults are in the order of their injection.
 	Faults []Fault `json:"faults"`
+	// Sets says what became of the elements of sets, Replicas how far the
+	// dumped replicas were apart, Siblings how many versions stood side by
+	// side; each is left out where the history has nothing of the kind.
+	Sets     *checker.SetTimeline   `json:"sets,omitempty"`
+	Replicas *checker.Census        `json:"replicas,omitempty"`
+	Siblings *checker.SiblingCounts `json:"siblings,omitempty"`
 	// Command is the command line that runs the plan again from flags alone;
 	// empty where flags can't describe it, and the plan's file is needed.
 	Command string `json:"command,omitempty"`
@@ -126,6 +132,9 @@ func NewDocument(report checker.Report) *Document {
 		Stats:     report.Stats,
 		Staleness: report.Staleness,
 		Faults:    make([]Fault, 0, len(report.Faults)),
+		Sets:      report.Sets,
+		Replicas:  report.Replicas,
+		Siblings:  report.Siblings,
 	}
 	for _, r := range report.Claims {
 		d.Claims = append(d.Claims, newClaim(r))

@@ -235,11 +235,20 @@ func (t *terminal) verdict() {
 func inShort(d *Document) (lead, summary string) {
 	leads := []struct{ claim, lead string }{
 		{checker.NoLostWrites, "An acknowledged write was lost"},
+		{checker.NoResurrectedDeletes, "A deleted value came back"},
+		{checker.NoLostUpdates, "An acknowledged update was overwritten unseen"},
+		{checker.CounterBounds, "A counter lost an add, or made one twice"},
+		{checker.NoDiscardedWrites, "Of two concurrent writes one was thrown away"},
+		{checker.RowAtomicity, "A row was read in parts"},
+		{checker.NoDirtyReads, "A read returned what had certainly failed"},
+		{checker.NoPhantomValues, "A read returned what nobody wrote"},
+		{checker.NoDuplicates, "A set holds an element twice"},
 		{checker.ReadYourWrites, "A client did not see its own acknowledged write"},
 		{checker.NoStaleReads, "A read returned what had been overwritten before"},
 		{checker.MonotonicReads, "A client went back in time"},
 		{checker.Linearizable, "No single copy could have answered so"},
 		{checker.Convergence, "Replicas disagree for good"},
+		{checker.BoundedSiblings, "Too many versions of a key stand side by side"},
 	}
 	for _, l := range leads {
 		for i := range d.Claims {

@@ -333,4 +333,14 @@ type DumpEntry struct {
 	Tombstone bool `json:"tombstone,omitempty"`
 	// Home lists the replicas that should hold the key (its preference list).
 	Home []string `json:"home"`
+	// Siblings are the versions that the replica keeps beside the first, where
+	// the target keeps concurrent writes; two replicas agree iff they hold the same ones.
+	Siblings []DumpSibling `json:"siblings,omitempty"`
+}
+
+// DumpSibling is a further version of a key on one replica. Its fields are those of DumpEntry.
+type DumpSibling struct {
+	Version   string `json:"version"`
+	Value     string `json:"value,omitempty"`
+	Tombstone bool   `json:"tombstone,omitempty"`
 }
