@@ -203,7 +203,7 @@ func (f *finalReads) lost(t *timeline, r *register, counts *lostCounts, yield fu
 		if !w.mutates() || w.outcome != certain || w.end >= f.begin || f.returned[w.value] != none {
 			continue
 		}
-		if at, _ := r.knownBy(w.value); at < latest {
+		if r.knownOf(int32(i)) < latest {
 			continue // overwritten by a later acknowledged write
 		}
 		if class := f.lostAs(r, int32(i), counts); class != "" {
@@ -251,6 +251,16 @@ func (r *register) concurrent(i, value int32) bool {
 	if value == initial || v.writers != 1 {
 		return false
 	}
-	known, _ := r.knownBy(r.operations[i].value)
-	return known >= r.operations[v.writer].start
+	return r.knownOf(i) >= r.operations[v.writer].start
+}
+
+// knownOf is a time by which the mutation i, which was acknowledged, had
+// certainly taken effect: that by which its value was known, or, where others
+// can have written that too, its end.
+func (r *register) knownOf(i int32) int64 {
+	o := &r.operations[i]
+	if at, _ := r.knownBy(o.value); at != history.Infinity || o.value != initial {
+		return at
+	}
+	return o.end
 }
