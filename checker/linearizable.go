@@ -47,6 +47,7 @@ type judgement struct {
 	classes   map[string]int
 	finding   *finding
 	timedOut  bool
+	tried     bool // a search took steps before it gave up
 }
 
 // checkLinearizable decides each register by itself: a history is
@@ -109,7 +110,10 @@ func judgeAll(ctx context.Context, t *timeline, l *limiter, pending []int32, jud
 				if !ok {
 					return
 				}
-				judgements[k] = j.safely(ctx, &t.keys[k], share)
+				// A second try for which there is no time left says less than the first.
+				if out := j.safely(ctx, &t.keys[k], share); out.decided || out.tried || !judgements[k].tried {
+					judgements[k] = out
+				}
 				mu.Lock()
 				done++
 				if progress != nil && (done%16 == 0 || done == len(pending)) {
@@ -161,7 +165,7 @@ func (j *judge) key(ctx context.Context, key *keyOperations, share time.Duration
 		case porcupine.Illegal:
 			return j.refuted(nil, share)
 		case porcupine.Unknown:
-			return judgement{checked: true, searched: true, why: a.why + difficultyOf(r.operations).String(), timedOut: a.timedOut}
+			return judgement{checked: true, searched: true, why: a.why + difficultyOf(r.operations).String(), timedOut: a.timedOut, tried: j.searcher.steps > 0}
 		}
 		out.searched = true
 	}
