@@ -166,6 +166,7 @@ func (l *limiter) search(x *searcher, p prepared, timeout time.Duration) answer 
 		delete(l.searches, s)
 		l.mu.Unlock()
 	}()
+	x.steps = 0
 	if l.over.Load() {
 		return answer{porcupine.Unknown, "the time for checking was over", true}
 	}

@@ -50,6 +50,7 @@ type judgement struct {
 	timedOut  bool
 	// unfit: the operations are not those of one object of a known kind.
 	unfit bool
+	tried     bool // a search took steps before it gave up
 }
 
 // checkLinearizable decides each object by itself: a history is linearizable
@@ -128,7 +129,10 @@ func judgeAll(ctx context.Context, t *timeline, l *limiter, objects []keyOperati
 				if !ok {
 					return
 				}
-				judgements[k] = j.safely(ctx, &objects[k], share)
+				// A second try for which there is no time left says less than the first.
+				if out := j.safely(ctx, &objects[k], share); out.decided || out.tried || !judgements[k].tried {
+					judgements[k] = out
+				}
 				mu.Lock()
 				done++
 				if progress != nil && (done%16 == 0 || done == len(pending)) {
@@ -183,7 +187,7 @@ func (j *judge) key(ctx context.Context, key *keyOperations, share time.Duration
 		case porcupine.Illegal:
 			return j.refuted(nil, share)
 		case porcupine.Unknown:
-			return judgement{checked: true, searched: true, why: a.why + difficultyOf(r.operations).String(), timedOut: a.timedOut}
+			return judgement{checked: true, searched: true, why: a.why + difficultyOf(r.operations).String(), timedOut: a.timedOut, tried: j.searcher.steps > 0}
 		}
 		out.searched = true
 	}

@@ -250,7 +250,7 @@ func (f *finalReads) lost(t *timeline, r *register, siblings bool, counts *lostC
 		if siblings && w.value == initial {
 			continue // a deletion removes only what its client knew of
 		}
-		if at, _ := r.knownBy(w.value); min(at, w.end) < latest {
+		if r.knownOf(int32(i)) < latest {
 			continue // overwritten by a later acknowledged write
 		}
 		if class := f.lostAs(r, int32(i), counts); class != "" {
@@ -295,6 +295,13 @@ func (r *register) concurrent(i, value int32) bool {
 	if value == initial || v.writers != 1 {
 		return false
 	}
-	known, _ := r.knownBy(r.operations[i].value)
-	return known >= r.operations[v.writer].start
+	return r.knownOf(i) >= r.operations[v.writer].start
+}
+
+// knownOf is a time by which the mutation i, which was acknowledged, had
+// certainly taken effect: that by which its value was known, or its end.
+func (r *register) knownOf(i int32) int64 {
+	o := &r.operations[i]
+	at, _ := r.knownBy(o.value)
+	return min(at, o.end)
 }

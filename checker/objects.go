@@ -134,7 +134,7 @@ type objectReducer struct {
 // the earliest time at which they are illegal, then of what of it is needed.
 func (r *objectReducer) whole() finding {
 	illegal := func(set []int32) bool { _, illegal := r.recognize(set); return illegal }
-	set := shrinkSet(r.prefix(illegal), r.without, illegal)
+	set := shrinkSet(r.prefix(illegal), r.without, illegal, r.late)
 	f, refuted := r.recognize(set)
 	if !refuted { // there was no time to try
 		f = newFinding(classOther, r.key.name)
@@ -145,9 +145,11 @@ func (r *objectReducer) whole() finding {
 	return f
 }
 
+func (r *objectReducer) late() bool { return time.Now().After(r.deadline) }
+
 // without is the history's, as long as there is time.
 func (r *objectReducer) without(set, drop []int32) []int32 {
-	if time.Now().After(r.deadline) {
+	if r.late() {
 		return set
 	}
 	return r.history.without(set, drop)
@@ -240,11 +242,11 @@ func witnessHistory(kind object, operations []history.Operation, f finding) (obj
 
 // shrinkSet takes operations out of the set, ever smaller portions of them
 // (delta debugging, Zeller and Hildebrandt 2002), as long as the rest is illegal.
-func shrinkSet(set []int32, without func(set, drop []int32) []int32, illegal func(set []int32) bool) []int32 {
-	for portion := (len(set) + 1) / 2; portion >= 1; {
+func shrinkSet(set []int32, without func(set, drop []int32) []int32, illegal func(set []int32) bool, late func() bool) []int32 {
+	for portion := (len(set) + 1) / 2; portion >= 1 && !late(); {
 		removed := false
 		// From the end: what came last is needed least.
-		for end := len(set); end > 0; end -= portion {
+		for end := len(set); end > 0 && !late(); end -= portion {
 			begin := max(0, end-portion)
 			if begin >= len(set) {
 				continue

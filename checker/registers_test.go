@@ -2,7 +2,9 @@ package checker
 
 import (
 	"context"
+	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/refute-lab/refute/harness/history"
 	"github.com/stretchr/testify/assert"
@@ -114,5 +116,34 @@ func TestVanishedBesideDeletes(t *testing.T) {
 		report, err := Check(context.Background(), finalsRun(operations, 0), Options{Claims: []string{NoLostWrites}})
 		require.NoError(t, err)
 		assert.NotEqual(t, Refuted, report.Claims[0].Verdict, "the delete may be what emptied it")
+	}
+}
+
+// TestWitnessesOfLongHistoriesWithDeletes: deletes that were denied leave reads
+// of not-found without an explanation; few operations show one of them.
+func TestWitnessesOfLongHistoriesWithDeletes(t *testing.T) {
+	for name, l := range map[string]load{
+		"deletes":         {operations: 20_000, clients: 10, reads: 0.5, deletes: 0.1},
+		"also cas":        {operations: 20_000, clients: 10, reads: 0.5, cas: 0.2, deletes: 0.05, conditional: 0.1, failing: 0.3},
+		"unknown deletes": {operations: 20_000, clients: 10, reads: 0.5, deletes: 0.1, unknown: 0.002},
+	} {
+		operations := l.run(rand.New(rand.NewPCG(1, 2)))
+		denied := 0
+		for i := len(operations) / 2; denied < 100; i++ {
+			if o := &operations[i]; o.F == history.FDelete && o.Type == history.Ok {
+				o.Type = history.Fail
+				denied++
+			}
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		report, err := Check(ctx, operations, Options{Claims: []string{Linearizable}})
+		cancel()
+		require.NoError(t, err)
+		c := report.Claims[0]
+		require.Equal(t, Refuted, c.Verdict, "%s: %s", name, c.Explanation)
+		require.Len(t, c.Witnesses, 1)
+		assert.True(t, c.Witnesses[0].Confirmed, name)
+		t.Log(name, c.Witnesses[0].Class, len(c.Witnesses[0].Operations), c.Seconds)
+		assert.LessOrEqual(t, len(c.Witnesses[0].Operations), 12, name)
 	}
 }

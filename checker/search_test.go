@@ -40,16 +40,16 @@ func contended(operations int) []history.Operation {
 
 func TestContentionEndsUnknownInTime(t *testing.T) {
 	operations := contended(1500)
-	ctx, cancel := context.WithTimeout(context.Background(), 400*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	begin := time.Now()
 	report, err := Check(ctx, operations, Options{Claims: []string{Linearizable}})
 	require.NoError(t, err)
-	assert.Less(t, time.Since(begin), 3*time.Second)
+	assert.Less(t, time.Since(begin), 6*time.Second)
 	result := report.Claims[0]
 	assert.Equal(t, Unknown, result.Verdict)
 	assert.False(t, result.Vacuous)
-	assert.Regexp(t, `key r0: .*time.* after \d+ steps tried|longer than its share of .*, after \d+ steps tried`, result.Explanation)
+	assert.Regexp(t, `key r0: .*(time for checking was over|longer than its share of .*,) after \d+ steps tried`, result.Explanation)
 	assert.Regexp(t, `\(1\d\d\d operations, up to \d\d at a time, and \d\d\d of unknown outcome\)`, result.Explanation)
 	assert.Contains(t, result.Explanation, "would help")
 	assert.Equal(t, "gibbons-korach, wing-gong-lowe", result.Checker)

@@ -43,6 +43,10 @@ type shrinker struct {
 	// anchors are made when they are needed, for anchored operations.
 	anchors  anchors
 	anchored *register
+	// reached are, by value and for any, what closeOver must keep; further says that there is more since.
+	reached    []reached
+	reachedAny reached
+	further    bool
 
 	queue, places []int32
 	// marked are the operations that have been dealt with, missing the least
@@ -50,20 +54,6 @@ type shrinker struct {
 	epoch   uint32
 	marked  []uint32
 	missing []missingWrite
-}
-
-// missingWrite is about the mutations that are outside: their least start and greatest end.
-type missingWrite struct {
-	epoch      uint32
-	start, end int64
-}
-
-func (m *missingWrite) lose(o *registerOperation, epoch uint32) {
-	if m.epoch != epoch {
-		*m = missingWrite{epoch, o.start, o.end}
-		return
-	}
-	m.start, m.end = min(m.start, o.start), max(m.end, o.end)
 }
 
 // newShrinker has a bound of its own, so that a contradiction found in the
@@ -103,6 +93,8 @@ func (s *shrinker) unmark() {
 	if s.epoch == 0 { // every 2³² times the numbers of epochs begin again
 		clear(s.marked)
 		clear(s.missing)
+		clear(s.reached)
+		s.reachedAny = reached{}
 		s.epoch = 1
 	}
 }
@@ -340,122 +332,7 @@ func (s *shrinker) prefix(time int64) []int32 {
 
 // shrink takes out operations as long as the rest is illegal.
 func (s *shrinker) shrink(set []int32) []int32 {
-	return shrinkSet(set, func(set, drop []int32) []int32 { return s.without(set, drop, math.MaxInt64) }, s.illegal)
-}
-
-// without returns the set less the dropped operations and all that would
-// prove nothing without them. Mutations that began after the horizon are
-// outside the set already.
-func (s *shrinker) without(set, drop []int32, horizon int64) []int32 {
-	r := s.register
-	s.unmark() // marked: gone
-	var any missingWrite
-	lose := func(o *registerOperation) {
-		if !o.mutates() {
-			return
-		}
-		any.lose(o, s.epoch)
-		s.missing[o.value].lose(o, s.epoch)
-	}
-	if horizon != math.MaxInt64 {
-		for i := range r.operations {
-			if o := &r.operations[i]; o.start > horizon {
-				lose(o)
-			}
-		}
-	}
-	for _, i := range drop {
-		s.marked[i] = s.epoch
-		lose(&r.operations[i])
-	}
-	for changed := true; changed; {
-		changed = false
-		for _, i := range set {
-			o := &r.operations[i]
-			if s.marked[i] == s.epoch {
-				continue
-			}
-			m := &any
-			if v := o.dependsOn(); v != none {
-				m = &s.missing[v]
-			} else if o.outcome != mismatch {
-				continue
-			}
-			lost := m.epoch == s.epoch && m.start <= o.end
-			if a := s.anchor(o); a != none {
-				// What was outside before may be only because of the anchor.
-				lost = s.marked[a] == s.epoch || lost && m.end >= r.operations[a].start
-			}
-			if lost {
-				s.marked[i], changed = s.epoch, true
-				lose(o)
-			}
-		}
-	}
-	rest := make([]int32, 0, len(set))
-	for _, i := range set {
-		if s.marked[i] != s.epoch {
-			rest = append(rest, i)
-		}
-	}
-	return rest
-}
-
-// closeOver adds the writes without which a finding would prove nothing: an
-// observation is a refutation only beside every write of the observed value
-// that could have come before it.
-func (s *shrinker) closeOver(set []int32) []int32 {
-	r := s.register
-	s.unmark() // marked: in the set
-	s.queue = s.queue[:0]
-	add := func(i int32) {
-		if s.marked[i] != s.epoch {
-			s.marked[i] = s.epoch
-			s.queue = append(s.queue, i)
-		}
-	}
-	for _, i := range set {
-		add(i)
-	}
-	for next := 0; next < len(s.queue); next++ {
-		o := &r.operations[s.queue[next]]
-		v := o.dependsOn()
-		switch {
-		case o.outcome != mismatch && (v == none || r.values[v].writers == 0):
-		case v != none && r.single(v):
-			if w := r.values[v].writer; r.operations[w].start <= o.end {
-				add(w)
-			}
-		default:
-			since := never
-			if a := s.anchor(o); a != none {
-				add(a)
-				since = r.operations[a].start
-			}
-			for i := range r.operations {
-				w := &r.operations[i]
-				if w.start > o.end {
-					break
-				}
-				if w.mutates() && w.end >= since && (v == none || w.value == v) {
-					add(int32(i))
-				}
-			}
-		}
-	}
-	closed := slices.Clone(s.queue)
-	slices.Sort(closed)
-	return closed
-}
-
-// dependsOn is the value whose writers must be kept wherever the operation is
-// kept: what it observed, or would have observed had it taken effect. It is
-// none for a write, and for a mismatch, which depends on all.
-func (o *registerOperation) dependsOn() int32 {
-	if o.kind == compareAndSet && o.mutates() {
-		return o.expected
-	}
-	return o.observes()
+	return shrinkSet(set, func(set, drop []int32) []int32 { return s.without(set, drop, math.MaxInt64) }, s.illegal, s.late)
 }
 
 // finding describes the witness and has Porcupine confirm it by the plain model.
