@@ -233,7 +233,7 @@ func (m objectMix) ask(o *history.Operation, r *rand.Rand, value func() int64) {
 			n := value()
 			if m.kind == counterObject {
 				if n = 1; m.sizes {
-					n = 1 + r.Int64N(3)
+					n = r.Int64N(4)
 				}
 				if m.negative && r.IntN(2) == 0 {
 					n = -n
@@ -257,7 +257,9 @@ func (m objectMix) ask(o *history.Operation, r *rand.Rand, value func() int64) {
 		var micros []string
 		for range 1 + r.IntN(3) {
 			key := string("abc"[r.IntN(3)])
-			if mutates && r.IntN(3) > 0 {
+			if mutates && m.values > 0 && r.IntN(5) == 0 {
+				micros = append(micros, fmt.Sprintf(`["w",%q,null]`, key))
+			} else if mutates && r.IntN(3) > 0 {
 				micros = append(micros, fmt.Sprintf(`["w",%q,%d]`, key, value()))
 			} else {
 				micros = append(micros, fmt.Sprintf(`["r",%q,null]`, key))
@@ -283,9 +285,15 @@ func (m objectMix) takeEffect(all []simulated, r *rand.Rand) {
 		output := history.Value{}
 		switch {
 		case o.F == history.FRead && m.kind == setObject:
-			output = history.ListValue(slices.Clone(state.list))
+			list := slices.Clone(state.list)
+			if len(list) > 0 && r.IntN(8) == 0 { // listed twice
+				list = append(list, list[0])
+			}
+			output = history.ListValue(list)
 		case o.F == history.FRead && m.kind == counterObject:
-			output = history.IntValue(state.list[0])
+			if output = history.IntValue(state.list[0]); state.list[0] == 0 && r.IntN(4) == 0 {
+				output = history.NilValue()
+			}
 		case o.F == history.FRead:
 			text, _ := json.Marshal(state.text)
 			output = history.RawValue(text)
@@ -320,7 +328,9 @@ func carryOut(v history.Value, regs map[string]string) history.Value {
 	}
 	for _, m := range list {
 		key := m[1].(string)
-		if m[0] == "w" {
+		if m[0] == "w" && m[2] == nil {
+			regs[key] = jsonNull
+		} else if m[0] == "w" {
 			regs[key] = fmt.Sprint(m[2])
 		} else if held, found := regs[key]; found {
 			m[2] = json.RawMessage(held)

@@ -27,6 +27,8 @@ var objectMixes = map[string]objectMix{
 	"queue":                     {kind: queueObject, operations: 7, processes: 3, failed: 0.1},
 	"queue, unknown":            {kind: queueObject, operations: 7, processes: 3, unknown: 0.25},
 	"queue, repeated":           {kind: queueObject, operations: 7, processes: 3, unknown: 0.15, values: 2},
+	"queue, some repeated":      {kind: queueObject, operations: 8, processes: 3, unknown: 0.2, values: 6},
+	"counter, few processes":    {kind: counterObject, operations: 9, processes: 2, unknown: 0.1},
 	"unordered queue":           {kind: bagObject, operations: 7, processes: 3, failed: 0.1},
 	"unordered queue, unknown":  {kind: bagObject, operations: 7, processes: 3, unknown: 0.3},
 	"unordered queue, repeated": {kind: bagObject, operations: 7, processes: 3, unknown: 0.2, values: 2},

@@ -214,9 +214,10 @@ func (t *transactionHistory) torn(c *transactionCall, r micro) (f finding, wrong
 	return f, false
 }
 
-// onlyWriter is the only transaction that may have written the value, or nil.
+// onlyWriter is the transaction that wrote the value wherever it is read, or
+// nil: what a register holds first needs no writer.
 func (t *transactionHistory) onlyWriter(m micro) *transactionCall {
-	if v := &t.values[m.value]; len(v.writers) == 1 {
+	if v := &t.values[m.value]; len(v.writers) == 1 && m.value != t.initial(m.register) {
 		return &t.calls[v.writers[0]]
 	}
 	return nil
