@@ -87,7 +87,7 @@ func Causes() []CauseDescription {
 			"A replica acknowledged or showed a version, and later answered with an older one or none, without a known restart that would explain it.",
 			"Do not let a replica that lost data answer before it has been brought up to date by the others, and let it acknowledge only what it holds durably. The price is a slow return."},
 		{CauseHintLost,
-			"A node kept the write as a hint for a home replica, was restarted, and never delivered it.",
+			"A node kept the write as a hint for a home replica, and then had the hint no more although that replica never got it.",
 			"hint-log=on lets hints survive a restart; sloppy=off stops them from counting as acknowledgements. The price is a log write for each hint, or availability."},
 		{CauseHintUndelivered,
 			"A node kept the write as a hint for a home replica, and had not delivered it by the time that replica was asked.",

@@ -158,6 +158,7 @@ func TestCompactionLeavesOutUnloggedHints(t *testing.T) {
 		out := b.message(Message{Kind: MessageWrite, From: 1, To: 0, Key: "k", Cell: cell(1, "v"), StandsIn: true, HintFor: 2})
 		assert.Len(t, out.Persist, map[string]int{"on": 1, "off": 0}[log])
 		assert.Len(t, out.Messages, map[string]int{"on": 0, "off": 1}[log], "acknowledged once it is kept")
+		assert.Equal(t, []DumpHint{{Key: "k", Version: version(1), Home: 2}}, b.node.Hints())
 		records := 0
 		for range b.node.Records {
 			records++
@@ -167,5 +168,6 @@ func TestCompactionLeavesOutUnloggedHints(t *testing.T) {
 		done := b.message(Message{Kind: MessageHandedOff, From: 2, To: 0, Key: "k", Cell: Cell{Version: version(1)}})
 		assert.Len(t, done.Persist, logged, "nor is its removal")
 		assert.Zero(t, b.node.Pending().Hints)
+		assert.Empty(t, b.node.Hints())
 	}
 }

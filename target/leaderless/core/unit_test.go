@@ -176,6 +176,14 @@ func TestFetchTakesOneMoreThanTheGreatest(t *testing.T) {
 	out = b.message(Message{Kind: MessageFetched, From: 2, To: 0, Request: out.Messages[0].Request, Key: "k", Cell: Cell{Version: version(41)}})
 	require.ElementsMatch(t, []string{"write→1", "write→2"}, kinds(out))
 	assert.Equal(t, Version{Time: 42, Node: 0, Incarnation: 1, Sequence: 1}, out.Messages[0].Cell.Version)
+	own, sent := out.Persist[0].ID, out.Messages[0]
+	b.message(Message{Kind: MessageWritten, From: 1, To: 0, Request: sent.Request, Key: "k", Cell: Cell{Version: sent.Cell.Version}})
+	replies := b.durable(own).Replies
+	require.Len(t, replies, 1)
+	for _, e := range replies[0].Evidence.Replicas {
+		assert.Equal(t, e.Node != 1, e.Fetched, "the version was chosen after those answers, and node 1 gave none")
+		assert.Equal(t, e.Node != 2, e.Answered, "to the write")
+	}
 
 	out = b.request(Request{ID: 2, Kind: RequestPut, Key: "k", Value: []byte("v")})
 	out = b.message(Message{Kind: MessageFetched, From: 2, To: 0, Request: out.Messages[0].Request, Key: "k", Cell: Cell{Version: version(math.MaxInt64)}})

@@ -189,6 +189,7 @@ func TestHintsAreDeliveredWhenANodeComesBack(t *testing.T) {
 	c.eventually("quiet", func() bool { return c.status(0).Quiet && c.status(1).Quiet && c.status(2).Quiet })
 	dumps := []history.Dump{c.dump(0), c.dump(1), c.dump(2)}
 	require.Len(t, dumps[2].Entries, 20)
+	assert.Equal(t, []history.DumpHint{}, dumps[0].Hints, "told, and none")
 	assert.Equal(t, dumps[0], dumps[1])
 	assert.Equal(t, dumps[0], dumps[2])
 	assert.Equal(t, "nothing", c.status(0).Pending.Description)
