@@ -221,6 +221,16 @@ func TestShareOf(t *testing.T) {
 	assert.InDelta(t, .95, float64(held)/4_000, .02)
 }
 
+// TestAReadThatTouchesAWriteIsConcurrentWithIt: intervals are closed.
+func TestAReadThatTouchesAWriteIsConcurrentWithIt(t *testing.T) {
+	got := one(t, 2, []Operation{{Start: 0, End: 10, Value: 1, Write: true}, {Start: 10, End: 20, Value: 0}})
+	assert.Zero(t, got.Stale.Count)
+	assert.Empty(t, got.Visibility, "no write had ended")
+	got = one(t, 2, []Operation{{Start: 0, End: 10, Value: 1, Write: true}, {Start: 11, End: 20, Value: 0}})
+	assert.Equal(t, 1, got.Stale.Count)
+	assert.Equal(t, []Bucket{{From: 0, To: 10_000, Fresh: ShareOf(0, 1)}}, got.Visibility)
+}
+
 func TestBuckets(t *testing.T) {
 	for at, want := range map[int64][2]int64{0: {0, 10_000}, 9_999: {0, 10_000}, 10_000: {10_000, 20_000}, 4_999_999: {2_000_000, 5_000_000},
 		99_999_999_999: {50_000_000_000, mostEdge}, mostEdge: {mostEdge, None}, math.MaxInt64: {mostEdge, None}} {

@@ -52,7 +52,9 @@ func TestEvidenceTellsTheRoundTripsOfEarlierRequests(t *testing.T) {
 	trips, _, _ = b.roundTrips()
 	assert.Equal(t, [3]int64{1, 1e6, 3e6}, trips)
 
-	// Reads say nothing of writes.
+	// Reads say nothing of writes, not even one that is acknowledged in a read's repair.
+	pending := b.request(Request{ID: 3, Kind: RequestGet, Key: "k"}).Messages[1]
+	b.message(Message{Kind: MessageWritten, From: 2, To: 0, Request: pending.Request, Key: "k"})
 	out := b.request(Request{ID: 2, Kind: RequestPut, Key: "k", Value: []byte("v")})
 	require.Len(t, out.Persist, 1)
 	version, number := out.Messages[0].Cell.Version, out.Messages[0].Request
