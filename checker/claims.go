@@ -32,12 +32,19 @@ type kinds struct {
 	reads, registers, deletes, conditional, dumps bool
 	// adds to sets or counters, operations of queues.
 	adds, queues bool
+	// several clients took part.
+	several bool
 }
 
 // kindsOf looks at the operations.
 func kindsOf(operations []history.Operation) kinds {
 	var k kinds
+	client := history.Nemesis
 	for i := range operations {
+		if p := operations[i].Process; p != history.Nemesis {
+			k.several = k.several || client != history.Nemesis && p != client
+			client = p
+		}
 		switch operations[i].F {
 		case history.FRead:
 			k.reads = true
@@ -63,6 +70,9 @@ func readAndWritten(k kinds) bool { return k.reads && (k.registers || k.adds) }
 
 // writtenRegisters is what the claims about sessions and causality need.
 func writtenRegisters(k kinds) bool { return k.reads && k.registers }
+
+// sharedRegisters is what those need that speak of what others wrote.
+func sharedRegisters(k kinds) bool { return writtenRegisters(k) && k.several }
 
 // claims are all of them, strongest first. It is a function because the
 // checkers refer to it.
@@ -99,15 +109,15 @@ func claims() []claim {
 		},
 		{
 			Claim{ConsistentPrefix, "Who has seen a write never misses afterwards what had come before it by sessions and reads: no answer without its question."},
-			writtenRegisters, causalChecker(ConsistentPrefix),
+			sharedRegisters, causalChecker(ConsistentPrefix),
 		},
 		{
 			Claim{WritesFollowReads, "Who has seen a write never misses afterwards what its writer had read before it."},
-			writtenRegisters, causalChecker(WritesFollowReads),
+			sharedRegisters, causalChecker(WritesFollowReads),
 		},
 		{
 			Claim{MonotonicWrites, "Who has seen a write never misses afterwards the earlier writes of the same process."},
-			writtenRegisters, causalChecker(MonotonicWrites),
+			sharedRegisters, causalChecker(MonotonicWrites),
 		},
 		{
 			Claim{Convergence, "Once the target is quiet, all replicas of a key hold the same version and value."},
