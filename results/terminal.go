@@ -231,6 +231,11 @@ func inShort(d *Document) (lead, summary string) {
 		{checker.ReadYourWrites, "A client did not see its own acknowledged write"},
 		{checker.NoStaleReads, "A read returned what had been overwritten before"},
 		{checker.MonotonicReads, "A client went back in time"},
+		{checker.MonotonicWrites, "A client's write was seen without an earlier one of it"},
+		{checker.WritesFollowReads, "A write was seen without what its writer had read"},
+		{checker.ConsistentPrefix, "An answer was seen without its question"},
+		{checker.PRAM, "A client saw the writes of others out of order"},
+		{checker.Causal, "What came before was missing"},
 		{checker.Linearizable, "No single copy could have answered so"},
 		{checker.Convergence, "Replicas disagree for good"},
 	}
