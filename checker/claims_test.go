@@ -52,6 +52,10 @@ func TestApplies(t *testing.T) {
 		{NoLostWrites, sets, true},
 		{ReadYourWrites, registers, true},
 		{NoStaleReads, registers[:1], false},
+		{Causal, registers, true},
+		{Causal, sets, false},
+		{MonotonicWrites, registers, false}, // of one client alone
+		{MonotonicWrites, append([]history.Operation{{F: history.FRead, Process: 1}}, registers...), true},
 		{Convergence, registers, true},
 		{Convergence, sets, false},
 		{NoPhantomValues, registers, true},

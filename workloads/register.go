@@ -34,7 +34,10 @@ func (Register) Settings() []target.Setting {
 
 // Claims are the claims that register histories can decide.
 func (Register) Claims() []string {
-	return []string{"linearizable", "no-lost-writes", "no-stale-reads", "read-your-writes", "monotonic-reads", "convergence"}
+	return []string{
+		"linearizable", "no-lost-writes", "no-stale-reads", "read-your-writes", "monotonic-reads",
+		"causal", "pram", "consistent-prefix", "writes-follow-reads", "monotonic-writes", "convergence",
+	}
 }
 
 // DefaultRate is 1,000 operations a second: well below what five nodes on two
