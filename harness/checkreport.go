@@ -18,6 +18,8 @@ const unusable = 254
 type CheckReport struct {
 	// JSON asks for documents instead of text.
 	JSON bool
+	// Brief asks for no more than the table where there are several.
+	Brief bool
 	// Colours asks for ANSI colours in the text.
 	Colours bool
 	// Out gets the verdicts, Errors what is wrong with files, and the progress.
@@ -60,7 +62,6 @@ func (r *CheckReport) Run(ctx context.Context, c Checking) (int, error) {
 		return 0, only
 	}
 	if all.Several && !r.JSON {
-		fmt.Fprintln(r.Out)
 		all.WriteTable(r.Out)
 	}
 	if all.Unusable() {
@@ -83,7 +84,7 @@ func (r *CheckReport) show(one *Checked, several bool) error {
 	switch {
 	case r.JSON && (several || one.Outcome != nil):
 		return one.WriteJSON(r.Out, several)
-	case one.Outcome != nil && !r.JSON:
+	case one.Outcome != nil && !r.JSON && !(several && r.Brief):
 		if several {
 			fmt.Fprintf(r.Out, "%s\n", printable(one.Path))
 		}

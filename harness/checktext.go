@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
@@ -103,15 +104,36 @@ func (a *CheckedAll) ExitCode() int {
 // WriteTable writes a line for each history: verdict, size, refuted claims, time.
 func (a *CheckedAll) WriteTable(w io.Writer) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "file\tverdict\toperations\tkeys\trefuted\tseconds")
+	folder, title := a.folder(), "file"
+	if folder != "" {
+		title += " in " + printable(folder)
+	}
+	fmt.Fprintln(table, title+"\tverdict\toperations\tkeys\trefuted\tseconds")
 	for _, r := range a.rows {
 		refuted := strings.Join(r.refuted, ", ")
 		if refuted == "" {
 			refuted = "-"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%.3g\n", printable(r.path), r.verdict, r.operations, r.keys, refuted, r.seconds)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%.3g\n", printable(strings.TrimPrefix(r.path, folder)), r.verdict, r.operations, r.keys, refuted, r.seconds)
 	}
 	_ = table.Flush() // stdout is gone: nobody to tell
+}
+
+// folder is what the paths have in common, up to a slash.
+func (a *CheckedAll) folder() string {
+	if len(a.rows) < 2 {
+		return ""
+	}
+	common := a.rows[0].path
+	for _, r := range a.rows {
+		for !strings.HasPrefix(r.path, common) {
+			common = common[:len(common)-1]
+		}
+	}
+	if common = common[:strings.LastIndexByte(common, filepath.Separator)+1]; len(common) == 1 {
+		return "" // the root says nothing
+	}
+	return common
 }
 
 // printable replaces what a file's name could do to a terminal or to the table.

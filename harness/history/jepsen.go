@@ -212,9 +212,10 @@ func (j *jepsenReader) client(op *jepsenOp, line int64, e *Event) error {
 		return nil
 	}
 	switch {
+	case op.value == nil:
 	case e.F == FTransaction:
 		e.Value = j.transaction(value)
-	case op.value != nil:
+	default:
 		e.Value = j.value(value)
 	}
 	// Logs show the reason in the place of the value.

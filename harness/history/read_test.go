@@ -237,7 +237,7 @@ var bad = map[string]struct {
 	"another-json-file.jsonl":                      {history.ErrSyntax, `field "index" is missing`},
 	"json-list.json":                               {history.ErrNoHistory, "not a history"},
 	"text.txt":                                     {history.ErrNoHistory, "it begins `The quick brown fox`"},
-	"edn-map-of-settings.edn":                      {history.ErrNoHistory, "line 1: not a history: want refute's history.jsonl or Jepsen's history.edn, plain or gzipped: the map has no :process"},
+	"edn-map-of-settings.edn":                      {history.ErrNoHistory, "line 1: not a history: want refute's history.jsonl, Jepsen's history.edn or log, or a key-value log of Porcupine's, plain or gzipped: the map has no :process"},
 	"edn-vector-of-numbers.edn":                    {history.ErrNoHistory, "not a history"},
 	"edn-empty-vector.edn":                         {history.ErrEmpty, "no operation"},
 	"edn-unbalanced.edn":                           {history.ErrNoHistory, "'}' closes nothing"},
