@@ -62,7 +62,7 @@ func CheckAll(ctx context.Context, c Checking, show func(*Checked)) (*CheckedAll
 	for i := range done {
 		done[i] = make(chan *Checked, 1)
 	}
-	go c.start(ctx, paths, done)
+	go c.start(paths, done, func(number int, path string) *Checked { return c.one(ctx, number, path) })
 	for i := range done {
 		one := <-done[i]
 		all.add(one)
@@ -72,15 +72,15 @@ func CheckAll(ctx context.Context, c Checking, show func(*Checked)) (*CheckedAll
 }
 
 // start begins the checks in order, each as soon as there is room for it.
-func (c *Checking) start(ctx context.Context, paths []string, done []chan *Checked) {
+func (c *Checking) start(paths []string, done []chan *Checked, check func(number int, path string) *Checked) {
 	room := newRoom(c.Parallel, c.Memory)
 	for i, path := range paths {
 		place := room.enter(estimate(path))
 		go func() {
-			one := c.one(ctx, i, path)
+			one := check(i, path)
 			if room.leave(place) && c.cramped(one) {
 				place := room.enter(math.MaxInt64)
-				one = c.one(ctx, i, path)
+				one = check(i, path)
 				room.leave(place)
 			}
 			done[i] <- one

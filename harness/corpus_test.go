@@ -68,7 +68,8 @@ func checkCorpus(t *testing.T, folder string, want map[string]checker.Verdict) {
 
 var etcdVerdict = regexp.MustCompile(`checkJepsen\(t, (\d+), (true|false)\)`)
 
-// The recordings of Jepsen's etcd test of 2014, from etcd 0.4 on.
+// Recordings of Jepsen's etcd test, which Porcupine took from
+// github.com/ahorn/linearizability-checker. In number 95 the cluster did not start.
 func TestThePublicHistoriesOfEtcd(t *testing.T) {
 	folder := porcupineModule(t)
 	want := map[string]checker.Verdict{}
