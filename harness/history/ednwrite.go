@@ -332,9 +332,15 @@ func sameValue(a, b Value) bool {
 	if bytes.Equal(a.ext.raw, b.ext.raw) {
 		return true
 	}
-	var left, right any
-	if json.Unmarshal(a.ext.raw, &left) != nil || json.Unmarshal(b.ext.raw, &right) != nil {
-		return false
-	}
-	return reflect.DeepEqual(left, right)
+	left, leftErr := meaning(a.ext.raw)
+	right, rightErr := meaning(b.ext.raw)
+	return leftErr == nil && rightErr == nil && reflect.DeepEqual(left, right)
+}
+
+// meaning is what JSON says, its numbers as they are written.
+func meaning(raw json.RawMessage) (content any, err error) {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	err = decoder.Decode(&content)
+	return content, err
 }

@@ -208,7 +208,9 @@ func canonical(t require.TestingT, o history.Operation) string {
 	for _, v := range []*history.Value{&o.Input, &o.Output} {
 		if v.Kind() == history.Raw {
 			var content any
-			require.NoError(t, json.Unmarshal(v.Raw(), &content))
+			decoder := json.NewDecoder(bytes.NewReader(v.Raw()))
+			decoder.UseNumber()
+			require.NoError(t, decoder.Decode(&content))
 			text, err := json.Marshal(content)
 			require.NoError(t, err)
 			*v = history.RawValue(text)

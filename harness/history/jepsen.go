@@ -1,6 +1,7 @@
 package history
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -74,7 +75,7 @@ func (j *jepsenReader) event(op *jepsenOp, line int64, e *Event) error {
 		e.Node = j.share(op.node)
 	}
 	if op.err != nil && !op.err.isNil() {
-		e.Error = j.decoder.intern([]byte(clip(op.err.text())))
+		e.Error = j.decoder.intern([]byte(clip(strings.ToValidUTF8(op.err.text(), "\ufffd"))))
 	}
 	if n, ok := op.process.integer(); ok && n >= 0 {
 		e.Process = Process(n)
@@ -105,11 +106,14 @@ func (j *jepsenReader) name(f ednForm) string {
 	return j.share(f)
 }
 
+// share returns the one copy of a form's text. Bytes that are no UTF-8 become
+// U+FFFD, as in refute's own files.
 func (j *jepsenReader) share(form ednForm) string {
-	if name, ok := form.keyword(); ok {
-		return j.decoder.intern([]byte(name))
+	text := []byte(form.text())
+	if !utf8.Valid(text) {
+		text = bytes.ToValidUTF8(text, []byte("\ufffd"))
 	}
-	return j.decoder.intern([]byte(form.text()))
+	return j.decoder.intern(text)
 }
 
 // place gives the event its index and its time. What counts in Jepsen's
@@ -220,7 +224,7 @@ func (j *jepsenReader) client(op *jepsenOp, line int64, e *Event) error {
 	}
 	// Logs show the reason in the place of the value.
 	if reason, ok := value.keyword(); ok && e.Type >= Fail && e.Error == "" {
-		e.Error, e.Value = j.decoder.intern([]byte(reason)), Value{}
+		e.Error, e.Value = j.decoder.intern([]byte(clip(strings.ToValidUTF8(reason, "\ufffd")))), Value{}
 	}
 	return nil
 }
