@@ -142,7 +142,7 @@ func appendSteps(buf []byte, v Value) ([]byte, error) {
 	var steps []byte
 	for _, m := range micro {
 		var name, key string
-		if len(m) != 3 || json.Unmarshal(m[0], &name) != nil || json.Unmarshal(m[1], &key) != nil || !isKeyword(name) || name == "read" || name == "write" {
+		if len(m) != 3 || json.Unmarshal(m[0], &name) != nil || json.Unmarshal(m[1], &key) != nil || name != "r" && name != "w" && name != "append" {
 			return appendValueEDN(buf, v)
 		}
 		value, err := appendEDN(nil, m[2])

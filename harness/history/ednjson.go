@@ -95,47 +95,57 @@ func appendObject(buf []byte, form ednForm, depth int) ([]byte, bool) {
 }
 
 // isTransaction says whether a form is a list of micro-operations [f key value].
-func (j *jepsenReader) isTransaction(form ednForm) bool {
+func isTransaction(form ednForm) bool {
+	if len(form) < 2 || form[0] != '[' && form[0] != '(' {
+		return false
+	}
+	if first, _, _ := form[1:].cut(); len(first) == 0 || first[0] != '[' {
+		return false // nearly every value, without a look at the whole
+	}
 	parts, ok := form.elements(nil)
 	for _, part := range parts {
-		if _, micro := microOperation(part); !micro {
+		if _, _, micro := microOperation(part); !micro {
 			return false
 		}
 	}
 	return ok && len(parts) > 0
 }
 
-// microOperation returns the parts of one step of a transaction.
-func microOperation(form ednForm) (parts []ednForm, ok bool) {
+// microOperation returns the name and the parts of one step of a transaction.
+// A read that has not returned yet may lack its value.
+func microOperation(form ednForm) (name string, parts []ednForm, ok bool) {
 	if len(form) == 0 || form[0] != '[' {
-		return nil, false
+		return "", nil, false
 	}
 	parts, ok = form.elements(nil)
-	if !ok || len(parts) != 3 {
-		return nil, false
+	if !ok || len(parts) < 2 || len(parts) > 3 {
+		return "", nil, false
 	}
-	_, ok = parts[0].keyword()
-	return parts, ok
+	switch name, _ = parts[0].keyword(); name {
+	case "r", "read":
+		if len(parts) == 2 {
+			parts = append(parts, ednForm("nil"))
+		}
+		return "r", parts, true
+	case "w", "write":
+		return "w", parts, len(parts) == 3
+	case "append":
+		return name, parts, len(parts) == 3
+	}
+	return "", nil, false
 }
 
 // transaction turns the value of a txn, [[:r x nil] [:w y 1]], into a JSON list
 // of [f, key, value] with the names "r", "w", "append" and keys as texts.
 // Anything else is a value like others.
 func (j *jepsenReader) transaction(form ednForm) Value {
-	if !j.isTransaction(form) {
+	if !isTransaction(form) {
 		return j.value(form)
 	}
 	steps, _ := form.elements(nil)
 	buf := []byte{'['}
 	for i, step := range steps {
-		parts, _ := microOperation(step)
-		name, _ := parts[0].keyword()
-		switch name {
-		case "read":
-			name = "r"
-		case "write":
-			name = "w"
-		}
+		name, parts, _ := microOperation(step)
 		if i > 0 {
 			buf = append(buf, ',')
 		}

@@ -156,7 +156,7 @@ func drawJSON(t *rapid.T, depth int) any {
 		}
 		return list
 	case kind == 6:
-		return []any{rapid.SampledFrom([]string{"r", "w", "read"}).Draw(t, "micro"), "x", rapid.IntRange(0, 9).Draw(t, "n")}
+		return []any{rapid.SampledFrom([]string{"r", "w", "read", "cas", "append"}).Draw(t, "micro"), rapid.SampledFrom([]string{"x", "7"}).Draw(t, "of"), rapid.IntRange(0, 9).Draw(t, "n")}
 	}
 	return rapid.String().Draw(t, "string")
 }

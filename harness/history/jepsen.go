@@ -17,8 +17,9 @@ const (
 
 // jepsenCall is what is known of the open operation of a process.
 type jepsenCall struct {
-	key    string
-	layers [2]layer
+	key         string
+	layers      [2]layer
+	transaction bool
 }
 
 // jepsenReader turns Jepsen's operations into events.
@@ -34,6 +35,8 @@ type jepsenReader struct {
 	calls    map[Process]jepsenCall
 	faults   map[string]bool // open nemesis operations
 	parts    []ednForm
+	// anonymous: no map has a :process, and each operation ends before the next.
+	anonymous bool
 }
 
 func newJepsenReader(summary *Summary) *jepsenReader {
@@ -53,8 +56,12 @@ func (j *jepsenReader) bad(line int64, format string, args ...any) error {
 // event fills e from the operation.
 func (j *jepsenReader) event(op *jepsenOp, line int64, e *Event) error {
 	*e = Event{}
-	if (op.f == nil || op.f.isNil()) && j.isTransaction(op.value) {
-		op.f = ednForm(":txn") // Elle does not need it, and some files lack it
+	// Elle needs neither :f nor :process, and some files have none.
+	if op.process == nil && (j.anonymous || j.events == 0 && isTransaction(op.value)) {
+		op.process, j.anonymous = ednForm("0"), true
+	}
+	if (op.f == nil || op.f.isNil()) && isTransaction(op.value) {
+		op.f = ednForm(":txn")
 	}
 	for _, field := range []struct {
 		name string
@@ -195,7 +202,11 @@ func (j *jepsenReader) client(op *jepsenOp, line int64, e *Event) error {
 		}
 	case e.Type == Invoke:
 		var call jepsenCall
-		value, call = j.unwrap(e.F, value)
+		if isTransaction(value) { // whatever its name: long forks are reads of several keys
+			call.transaction = true
+		} else {
+			value, call = j.unwrap(e.F, value)
+		}
 		j.calls[e.Process] = call
 		e.Key = call.key
 	default:
@@ -211,6 +222,9 @@ func (j *jepsenReader) client(op *jepsenOp, line int64, e *Event) error {
 			}
 			value = pair[1]
 		}
+	}
+	if j.calls[e.Process].transaction {
+		e.F = FTransaction
 	}
 	if value.isNil() && isNoResult(e.F, e.Type) {
 		return nil
