@@ -35,7 +35,7 @@ func writeEDN(t require.TestingT, events []history.Event, form history.EDNForm) 
 // drawEvents draws a valid history: clients with every kind of operation and
 // value, a nemesis whose operations overlap, keys or none.
 func drawEvents(t *rapid.T) []history.Event {
-	keys := rapid.SampledFrom([][]string{{""}, {"x"}, {"x", "7", "a b", "", "k\n\"]"}, {"1", "2"}}).Draw(t, "keys")
+	keys := rapid.SampledFrom([][]string{{""}, {"x"}, {"x", "7", "a b", "", "k\n\"]"}, {"1", "2", "07", "nil"}}).Draw(t, "keys")
 	var events []history.Event
 	time := int64(0)
 	add := func(e history.Event) {
@@ -275,6 +275,15 @@ func TestTheFormThatKnossosKnows(t *testing.T) {
 {:type :invoke, :f :txn, :value [[:r "x" nil]], :process 0, :time 10, :index 6}
 {:type :ok, :f :txn, :value [[:r "x" nil]], :process 0, :time 12, :index 8}
 `, out.String())
+}
+
+// Clojure would read 07 as an octal number, and :k as another key than "k".
+func TestOnlyIntegersAreKeysWithoutQuotes(t *testing.T) {
+	for key, want := range map[string]string{"7": "7", "-7": "-7", "07": `"07"`, "+7": `"+7"`, "7N": `"7N"`, "k": `"k"`, "nil": `"nil"`, "99999999999999999999": `"99999999999999999999"`} {
+		text, _, err := writeEDN(t, []history.Event{{Type: history.Invoke, F: history.FRead, Key: key}}, history.Knossos)
+		require.NoError(t, err)
+		assert.Contains(t, text, ":value ["+want+" nil]", key)
+	}
 }
 
 // Registers with unique values become the transactions that say the same, and
