@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -115,7 +116,7 @@ func CheckFile(ctx context.Context, path string, claims []string, timeout time.D
 		return nil, &UsageError{err}
 	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		path = filepath.Join(path, "history.jsonl")
+		path = filepath.Join(path, cmp.Or(mainHistory(path), mainHistories[0]))
 	}
 	return c.file(ctx, path, nil)
 }

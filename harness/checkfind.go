@@ -81,6 +81,9 @@ func historiesBelow(folder string) (paths []string, err error) {
 // a history is, and reported if it is none; of logs and texts only those that
 // begin like one.
 func isHistory(path string) bool {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return false // reading a pipe might never end
+	}
 	switch filepath.Ext(strings.TrimSuffix(path, ".gz")) {
 	case ".jsonl", ".edn":
 		return true
