@@ -389,56 +389,6 @@ func shrinkCommand(stdout, stderr io.Writer) *cobra.Command {
 	return c
 }
 
-func checkCommand(stdout, stderr io.Writer) *cobra.Command {
-	var claims []string
-	var asJSON bool
-	var timeLimit time.Duration
-	c := &cobra.Command{
-		Use:   "check FILE…",
-		Short: "Checks recorded histories: ours (history.jsonl, a run folder) or Jepsen's (history.edn); - is stdin",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return errors.New("check: name at least one history: a history.jsonl, a run folder, a Jepsen history.edn, or - for stdin")
-			}
-			return nil
-		},
-	}
-	c.Flags().StringSliceVar(&claims, "claims", nil, "claims to check (default: those of the plan.json beside the history, else all that its operations can decide): "+claimNames())
-	c.Flags().BoolVar(&asJSON, "json", false, "the verdict as one JSON document for each file on stdout, everything else on stderr")
-	c.Flags().DurationVar(&timeLimit, "check-timeout", 10*time.Minute, "longest time for one file; what is undecided then is unknown")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		ctx, _, stop := signals(c.Context())
-		defer stop()
-		terminal, _ := terminalOf(stdout)
-		worst := checker.Holds
-		for _, file := range args {
-			outcome, err := harness.CheckFile(ctx, file, claims, timeLimit)
-			if err != nil {
-				return err
-			}
-			for _, warning := range outcome.Warnings {
-				fmt.Fprintf(stderr, "refute: %s: %s\n", file, warning)
-			}
-			if asJSON {
-				if err := outcome.WriteJSON(stdout); err != nil {
-					return &harness.FailureError{Err: err}
-				}
-			} else {
-				if len(args) > 1 {
-					fmt.Fprintf(stdout, "%s\n", file)
-				}
-				outcome.WriteText(stdout, terminal)
-			}
-			worst = checker.Merge(worst, outcome.Report.Verdict)
-		}
-		if code := harness.ExitCode(worst); code != 0 {
-			return verdictError{code}
-		}
-		return nil
-	}
-	return c
-}
-
 func doctorCommand(stdout io.Writer) *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
@@ -585,7 +535,7 @@ func runHelp(c *cobra.Command) {
 	}
 	fmt.Fprintln(out, "\nClaims:")
 	for _, claim := range checker.Claims() {
-		fmt.Fprintf(out, "  %-16s %s\n", claim.Name, claim.Description)
+		fmt.Fprintf(out, "  %-22s %s\n", claim.Name, claim.Description)
 	}
 	for _, name := range target.Names() {
 		if t, err := target.Lookup(name); err == nil {

@@ -50,7 +50,7 @@ type judgement struct {
 	timedOut  bool
 	// unfit: the operations are not those of one object of a known kind.
 	unfit bool
-	tried     bool // a search took steps before it gave up
+	tried bool // a search took steps before it gave up
 }
 
 // checkLinearizable decides each object by itself: a history is linearizable

@@ -48,6 +48,14 @@
 // well, then the anomaly is not the target's doing and nothing is concluded.
 // The control is performed only where there is a refutation to be explained.
 //
+// # Recorded histories
+//
+// [CheckAll] judges histories again, or for the first time if another tool
+// recorded them: several at a time, as far as cores and memory go, each shown
+// in the order of the arguments as soon as it is final. One that can't be read
+// is told and listed, and keeps no other from being checked. Since the heap is
+// shared, a search that gave up in company is made again alone.
+//
 // # Whatever way the controller ends
 //
 // Faults carry leases in the agents and containers die with the connection to

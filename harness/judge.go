@@ -6,10 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/refute-lab/refute/checker"
@@ -132,78 +129,4 @@ func judge(ctx context.Context, file *history.File, claims []string, limits plan
 	}
 	report, err := checker.Check(ctx, operations, o)
 	return report, warnings, err
-}
-
-// defaultClaims are the claims that a history without a plan is held to. One
-// that was recorded elsewhere is held to linearizability, as Knossos would;
-// a claim that it was not made to decide would only add an unknown.
-func defaultClaims(operations []history.Operation, format history.Format) (claims []string) {
-	finals := slices.ContainsFunc(operations, func(o history.Operation) bool {
-		return o.Process == history.Nemesis && o.F == history.FPhase && o.Key == history.PhaseFinals
-	})
-	for _, name := range checker.Applicable(operations) {
-		if !finals && (name == checker.NoLostWrites || name == checker.NoDiscardedWrites) {
-			continue
-		}
-		if format != history.FormatJSONL && name == checker.Linearizable {
-			return []string{name}
-		}
-		claims = append(claims, name)
-	}
-	return claims
-}
-
-// CheckFile judges a recorded history: a run folder, a history.jsonl, a
-// Jepsen history.edn, gzipped or not, or "-" for stdin. Claims that are not
-// named are those of the plan beside the history, else all that its
-// operations can decide. Errors are *UsageError where the file is at fault.
-func CheckFile(ctx context.Context, path string, claims []string, timeout time.Duration) (*Outcome, error) {
-	limits := plan.Limits{Check: plan.Duration(timeout), CheckMemory: checkMemory}
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		path = filepath.Join(path, "history.jsonl")
-	}
-	if claims != nil {
-		parsed, err := checker.ParseClaims(claims)
-		if err != nil {
-			return nil, &UsageError{err}
-		}
-		claims = parsed
-	}
-	run := &results.Run{}
-	if path != "-" {
-		p, err := planBeside(path)
-		if err != nil {
-			return nil, &UsageError{err}
-		}
-		if run.Plan = p; p != nil && claims == nil {
-			claims = p.Claims
-		}
-	}
-	file, err := history.Open(path)
-	if err != nil {
-		return nil, &UsageError{err}
-	}
-	defer file.Close()
-	report, warnings, err := judge(ctx, file, claims, limits, trafficOptions(run.Plan), nil)
-	if err != nil {
-		return nil, &UsageError{err}
-	}
-	run.Document = results.NewDocument(report)
-	run.Document.HistorySHA256 = file.Summary().SHA256
-	if run.Plan != nil {
-		run.Document.PlanSHA256 = run.Plan.SHA256()
-	}
-	return &Outcome{Run: run, Report: report, Warnings: append(warnings, report.Warnings...)}, nil
-}
-
-// planBeside returns the plan.json in the history's folder, or nil where there is none.
-func planBeside(path string) (*plan.Plan, error) {
-	p, err := plan.Load(filepath.Join(filepath.Dir(path), "plan.json"))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the plan beside the history: %w", err)
-	}
-	return p, nil
 }

@@ -68,18 +68,32 @@
 //
 // Open and ReadOperations tell the format by the content: JSONL, Jepsen's
 // history.edn (maps one after the other or in one vector, with or without the
-// tag of jepsen.history.Op), or the operations in a Jepsen log; each plain or
+// tag of jepsen.history.Op), Porcupine's key-value logs, which are such maps
+// with :key, or the operations in a Jepsen log or history.txt; each plain or
 // gzipped. What Jepsen does differently is translated:
 //
 //   - Values [key value] of independent workloads, which nothing marks as such,
 //     are recognised by the form that an invocation's value must have, and
-//     opened; without them the key is empty.
+//     opened; without them the key is empty. A map with :key has no such values.
 //   - Both ends of a nemesis operation are info in Jepsen. Of two with one f
-//     the first becomes the invocation, the second its ok completion.
+//     the first becomes the invocation, the second its ok completion, unless it
+//     has an error.
 //   - Times and indexes may be missing; then the order of the maps counts. It
 //     counts too where times go back, as they do a little in old files.
-//   - :r and :w become read and write; sets and vectors of integers become
-//     lists; whatever is neither an integer, nil nor a list is kept as text.
+//   - :r, :get and :w, :put become read and write. A txn [[:r x nil] [:w y 1]], the
+//     only operation whose :f may be missing, becomes [["r","x",null],["w","y",1]].
+//   - Sets and vectors of integers become lists; other values JSON that says the
+//     same, where there is any, else their text.
 //
 // The rules of processes and completions are the same as for refute's own files.
+//
+// # Writing EDN
+//
+// File.WriteEDN writes any history, of whatever format, for the users of
+// Knossos or Elle. What Jepsen leaves to the reader's guess (is [1 2] a value,
+// or a key and a value?) must come back as it was, so each event is read again
+// before it is written, by the code that reads files; where the usual form
+// would be mistaken the key gets a field of its own. For Elle, whose inference
+// rests on unique values and on the order of appends, a history for which that
+// does not hold is refused rather than written: its anomalies would be ours.
 package history

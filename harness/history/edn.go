@@ -2,7 +2,6 @@ package history
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"io"
 )
@@ -73,50 +72,4 @@ func (s *ednSource) next(e *Event) (int64, error) {
 		}
 	}
 	return line, s.jepsen.event(&op, line, e)
-}
-
-// logSource reads the operations from the lines of Jepsen's log.
-type logSource struct {
-	lines  *lineReader
-	jepsen *jepsenReader
-	parts  []ednForm
-}
-
-func newLogSource(text *bufio.Reader, summary *Summary) *logSource {
-	return &logSource{lines: newLineReader(text), jepsen: newJepsenReader(summary)}
-}
-
-func (s *logSource) next(e *Event) (int64, error) {
-	for {
-		line, _, err := s.lines.next()
-		if err != nil {
-			if errors.Is(err, io.EOF) {
-				s.jepsen.end()
-			}
-			return s.lines.number, err
-		}
-		_, text, found := bytes.Cut(line, []byte("jepsen.util - "))
-		if !found {
-			continue // another line of the log
-		}
-		s.parts = s.parts[:0]
-		for rest := ednForm(text); ; {
-			var form ednForm
-			if form, rest, _ = rest.cut(); form == nil {
-				break
-			}
-			s.parts = append(s.parts, form)
-		}
-		if len(s.parts) < 3 {
-			continue
-		}
-		op := jepsenOp{process: s.parts[0], kind: s.parts[1], f: s.parts[2]}
-		if len(s.parts) > 3 {
-			op.value = s.parts[3]
-		}
-		if len(s.parts) > 4 {
-			op.err = s.parts[4]
-		}
-		return s.lines.number, s.jepsen.event(&op, s.lines.number, e)
-	}
 }

@@ -145,29 +145,52 @@ func TestEDNThatOnlyClojureWrites(t *testing.T) {
 // A value is taken for [key value] only where it cannot be the value itself.
 func TestWhatIsAKey(t *testing.T) {
 	for invoked, want := range map[string]string{
-		`:f :read :value nil`:                   `read - → -`,
-		`:f :read :value [1 nil]`:               `read 1 - → -`,
-		`:f :read :value [:k nil]`:              `read k - → -`,
-		`:f :read :value ["a b" nil]`:           `read a b - → -`,
-		`:f :read :value [3 4]`:                 `read [3 4] → -`,
-		`:f :read :value [1 [nil nil]]`:         `read 1 - → -`,
-		`:f :read`:                              `read - → -`,
-		`:f :write :value 5`:                    `write 5 → -`,
-		`:f :write :value [1 5]`:                `write 1 5 → -`,
-		`:f :write :value [1 "v"]`:              `write 1 "v" → -`,
-		`:f :write :value [1 2 3]`:              `write [1 2 3] → -`,
-		`:f :write :value 5 :key "k"`:           `write k 5 → -`,
-		`:f :add :value [1 5]`:                  `add 1 5 → -`,
-		`:f :cas :value [1 5]`:                  `cas [1 5] → -`,
-		`:f :cas :value [nil 5]`:                `cas "[nil 5]" → -`,
-		`:f :cas :value [7 [1 5]]`:              `cas 7 [1 5] → -`,
-		`:f :cas :value [7 [nil [1 5]]]`:        `cas 7 [1 5] → -`,
-		`:f :txn :value [[:r 1 nil]]`:           `txn "[[:r 1 nil]]" → -`,
-		`:f :txn :value [[:r 1 nil] [:w 1 2]]`:  `txn "[[:r 1 nil] [:w 1 2]]" → -`,
-		`:f :write :value 99999999999999999999`: `write "99999999999999999999" → -`,
-		`:f :write :value 5N`:                   `write 5 → -`,
-		`:f :write :value true`:                 `write true → -`,
-		`:f :write :value :v`:                   `write "v" → -`,
+		`:f :read :value nil`:                     `read - → -`,
+		`:f :read :value [1 nil]`:                 `read 1 - → -`,
+		`:f :read :value [:k nil]`:                `read k - → -`,
+		`:f :read :value ["a b" nil]`:             `read a b - → -`,
+		`:f :read :value [3 4]`:                   `read [3 4] → -`,
+		`:f :read :value [1 [nil nil]]`:           `read 1 - → -`,
+		`:f :read`:                                `read - → -`,
+		`:f :write :value 5`:                      `write 5 → -`,
+		`:f :write :value [1 5]`:                  `write 1 5 → -`,
+		`:f :write :value [1 "v"]`:                `write 1 "v" → -`,
+		`:f :write :value [1 2 3]`:                `write [1 2 3] → -`,
+		`:f :write :value 5 :key "k"`:             `write k 5 → -`,
+		`:f :add :value [1 5]`:                    `add 1 5 → -`,
+		`:f :cas :value [1 5]`:                    `cas [1 5] → -`,
+		`:f :cas :value [nil 5]`:                  `cas [null,5] → -`,
+		`:f :cas :value [7 [1 5]]`:                `cas 7 [1 5] → -`,
+		`:f :cas :value [7 [nil [1 5]]]`:          `cas 7 [1 5] → -`,
+		`:f :txn :value [[:r 1 nil]]`:             `txn [["r","1",null]] → -`,
+		`:f :txn :value [[:r 1 nil] [:w 1 2]]`:    `txn [["r","1",null],["w","1",2]] → -`,
+		`:f :txn :value [[:append :x 1]]`:         `txn [["append","x",1]] → -`,
+		`:f :txn :value [[:read "x" [1 2]]]`:      `txn [["r","x",[1,2]]] → -`,
+		`:f :txn :value [[:r x]]`:                 `txn [["r","x",null]] → -`,
+		`:f :txn :value ([:r x 1] [:w y nil])`:    `txn [["r","x",1],["w","y",null]] → -`,
+		`:f :read :value [[:r 0 nil] [:r 1 nil]]`: `txn [["r","0",null],["r","1",null]] → -`,
+		`:f nil :value [[:write x 1]]`:            `txn [["w","x",1]] → -`,
+		`:value [[:w x 1]]`:                       `txn [["w","x",1]] → -`,
+		`:f :txn :value [[:cas x [1 2]] :odd]`:    `txn [["cas","x",[1,2]],"odd"] → -`,
+		`:f :write :value 99999999999999999999`:   `write 99999999999999999999 → -`,
+		`:f :write :value 1.5`:                    `write 1.5 → -`,
+		`:f :write :value 2.50M`:                  `write 2.50 → -`,
+		`:f :write :value 1/3`:                    `write "1/3" → -`,
+		`:f :write :value {:a [1 "b"] "c" nil}`:   `write {"a":[1,"b"],"c":null} → -`,
+		`:f :write :value {[1] 2}`:                `write "{[1] 2}" → -`,
+		`:f :write :value {:a 1 "a" 2}`:           `write "{:a 1 \"a\" 2}" → -`,
+		`:f :delete :value nil`:                   `delete - → -`,
+		`:f :delete :value [:k nil]`:              `delete k - → -`,
+		`:f :dequeue :value nil`:                  `dequeue - → -`,
+		`:f :enqueue :value [:k 3]`:               `enqueue k 3 → -`,
+		`:f :append :key "0" :value "x 0 0 y"`:    `append 0 "x 0 0 y" → -`,
+		`:f :put :key "0" :value ""`:              `write 0 "" → -`,
+		`:f :get :key "0" :value nil`:             `read 0 - → -`,
+		`:f :write :key "k" :value [1 2]`:         `write k [1 2] → -`,
+		`:f :read :key "" :value nil`:             `read - → -`,
+		`:f :write :value 5N`:                     `write 5 → -`,
+		`:f :write :value true`:                   `write true → -`,
+		`:f :write :value :v`:                     `write "v" → -`,
 	} {
 		got, _ := readText(t, `{:process 0 :type :invoke `+invoked+`}`)
 		assert.Equal(t, []string{"0/-1 p0 " + want + " info 0…∞"}, got, invoked)
@@ -181,6 +204,31 @@ func TestALongErrorIsClipped(t *testing.T) {
 	assert.Contains(t, got[0], "bytes)")
 }
 
+// Elle's own examples lack :process and :f; long forks are called reads.
+func TestTransactionsByWhateverName(t *testing.T) {
+	got, _ := readText(t, `
+{:index 0 :type :invoke :value [[:append 1 2] [:r 3 nil]]}
+{:index 1 :type :ok     :value [[:append 1 2] [:r 3 [4 5]]]}
+{:index 2 :type :invoke :f :read, :value [[:r 3 nil]]}
+{:index 3 :type :fail :f :read :value nil}`)
+	assert.Equal(t, []string{
+		`0/1 p0 txn [["append","1",2],["r","3",null]] → [["append","1",2],["r","3",[4,5]]] ok 0…1`,
+		`2/3 p0 txn [["r","3",null]] → nil fail 2…3`,
+	}, got)
+	_, err := history.ReadOperations(context.Background(), strings.NewReader(`
+{:type :invoke :value [[:r 3 nil]]}
+{:type :invoke :value [[:r 3 nil]]}`), history.Options{}, func(*history.Operation) bool { return true })
+	require.ErrorIs(t, err, history.ErrOpen)
+}
+
+func TestANemesisThatFailedIsNotDone(t *testing.T) {
+	got, _ := readText(t, `
+{:process :nemesis :type :info :f :kill :value :all}
+{:process :nemesis :type :info :f :kill :value nil :error "no route to host"}
+{:process 0 :type :invoke :f :read :value nil}`)
+	assert.Equal(t, `0/1 p-1 kill "all" → nil info 0…∞ (no route to host)`, got[0])
+}
+
 func TestAnInfiniteFaultOfJepsenStaysOpen(t *testing.T) {
 	got, _ := readText(t, `
 {:process :nemesis :type :info :f :kill :value :all}
@@ -188,7 +236,7 @@ func TestAnInfiniteFaultOfJepsenStaysOpen(t *testing.T) {
 {:process :nemesis :type :info :f :kill :value {"n1" :killed}}
 {:process 0 :type :invoke :f :read :value nil}`)
 	assert.Equal(t, []string{
-		`0/2 p-1 kill "all" → "{\"n1\" :killed}" ok 0…2`,
+		`0/2 p-1 kill "all" → {"n1":"killed"} ok 0…2`,
 		`1/-1 p-1 start nil → - info 1…∞`,
 		`3/-1 p0 read - → - info 3…∞`,
 	}, got)

@@ -2,11 +2,13 @@ package history
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"olympos.io/encoding/edn"
 )
@@ -354,6 +356,9 @@ func (e ednForm) keyword() (string, bool) {
 func (e ednForm) text() string {
 	if name, ok := e.keyword(); ok {
 		return name
+	}
+	if n := len(e); n > 1 && e[0] == '"' && e[n-1] == '"' && bytes.IndexByte(e, '\\') < 0 && utf8.Valid(e) {
+		return string(e[1 : n-1]) // nearly every string
 	}
 	if len(e) > 0 && e[0] == '"' {
 		var s string

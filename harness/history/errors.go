@@ -30,7 +30,7 @@ var (
 var ErrEmpty = errors.New("the history holds no operation: nothing can be checked; was the run interrupted before its first operation, or is this the wrong file?")
 
 // ErrNoHistory says that a file is of none of the known formats.
-var ErrNoHistory = errors.New("not a history: want refute's history.jsonl or Jepsen's history.edn, plain or gzipped")
+var ErrNoHistory = errors.New("not a history: want refute's history.jsonl, Jepsen's history.edn or log, or a key-value log of Porcupine's, plain or gzipped")
 
 // FormatError says where and why a history is not valid. Unwrap returns one
 // of the causes above.

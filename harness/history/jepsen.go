@@ -2,7 +2,6 @@ package history
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -18,8 +17,9 @@ const (
 
 // jepsenCall is what is known of the open operation of a process.
 type jepsenCall struct {
-	key    string
-	layers [2]layer
+	key         string
+	layers      [2]layer
+	transaction bool
 }
 
 // jepsenReader turns Jepsen's operations into events.
@@ -35,6 +35,8 @@ type jepsenReader struct {
 	calls    map[Process]jepsenCall
 	faults   map[string]bool // open nemesis operations
 	parts    []ednForm
+	// anonymous: no map has a :process, and each operation ends before the next.
+	anonymous bool
 }
 
 func newJepsenReader(summary *Summary) *jepsenReader {
@@ -54,6 +56,13 @@ func (j *jepsenReader) bad(line int64, format string, args ...any) error {
 // event fills e from the operation.
 func (j *jepsenReader) event(op *jepsenOp, line int64, e *Event) error {
 	*e = Event{}
+	// Elle needs neither :f nor :process, and some files have none.
+	if op.process == nil && (j.anonymous || j.events == 0 && isTransaction(op.value)) {
+		op.process, j.anonymous = ednForm("0"), true
+	}
+	if (op.f == nil || op.f.isNil()) && isTransaction(op.value) {
+		op.f = ednForm(":txn")
+	}
 	for _, field := range []struct {
 		name string
 		form ednForm
@@ -73,7 +82,7 @@ func (j *jepsenReader) event(op *jepsenOp, line int64, e *Event) error {
 		e.Node = j.share(op.node)
 	}
 	if op.err != nil && !op.err.isNil() {
-		e.Error = j.decoder.intern([]byte(clip(op.err.text())))
+		e.Error = j.decoder.intern([]byte(clip(strings.ToValidUTF8(op.err.text(), "\ufffd"))))
 	}
 	if n, ok := op.process.integer(); ok && n >= 0 {
 		e.Process = Process(n)
@@ -96,19 +105,22 @@ func (j *jepsenReader) event(op *jepsenOp, line int64, e *Event) error {
 // name returns the operation's name in refute's words.
 func (j *jepsenReader) name(f ednForm) string {
 	switch string(f) {
-	case ":r":
+	case ":r", ":get":
 		return FRead
-	case ":w":
+	case ":w", ":put":
 		return FWrite
 	}
 	return j.share(f)
 }
 
+// share returns the one copy of a form's text. Bytes that are no UTF-8 become
+// U+FFFD, as in refute's own files.
 func (j *jepsenReader) share(form ednForm) string {
-	if name, ok := form.keyword(); ok {
-		return j.decoder.intern([]byte(name))
+	text := []byte(form.text())
+	if !utf8.Valid(text) {
+		text = bytes.ToValidUTF8(text, []byte("\ufffd"))
 	}
-	return j.decoder.intern([]byte(form.text()))
+	return j.decoder.intern(text)
 }
 
 // place gives the event its index and its time. What counts in Jepsen's
@@ -155,7 +167,8 @@ func (j *jepsenReader) end() {
 
 // nemesis reads an operation of the nemesis. Both its ends are info in
 // Jepsen: of two with the same f the first is the invocation. The completion
-// becomes ok, since it says that the nemesis was done, not that it could not tell.
+// becomes ok, since it says that the nemesis was done, not that it could not
+// tell; unless it has an error, which is how Jepsen records that it could not.
 func (j *jepsenReader) nemesis(op *jepsenOp, e *Event) {
 	if op.key != nil && !op.key.isNil() {
 		e.Key = j.share(op.key)
@@ -163,7 +176,7 @@ func (j *jepsenReader) nemesis(op *jepsenOp, e *Event) {
 	id := e.F + "\x00" + e.Key
 	if e.Type == Info && !j.faults[id] {
 		e.Type = Invoke
-	} else if e.Type == Info {
+	} else if e.Type == Info && (op.err == nil || op.err.isNil()) {
 		e.Type = Ok
 	}
 	if e.Type == Invoke {
@@ -180,15 +193,23 @@ func (j *jepsenReader) client(op *jepsenOp, line int64, e *Event) error {
 	if value == nil {
 		value = ednForm("nil")
 	}
-	if e.Type == Invoke {
+	hasKey := op.key != nil && !op.key.isNil()
+	switch {
+	case hasKey: // a file that says so has no pairs of key and value
+		e.Key = j.share(op.key)
+		if e.Type == Invoke {
+			j.calls[e.Process] = jepsenCall{key: e.Key}
+		}
+	case e.Type == Invoke:
 		var call jepsenCall
-		value, call = j.unwrap(e.F, value)
-		if op.key != nil && !op.key.isNil() {
-			call.key = j.share(op.key)
+		if isTransaction(value) { // whatever its name: long forks are reads of several keys
+			call.transaction = true
+		} else {
+			value, call = j.unwrap(e.F, value)
 		}
 		j.calls[e.Process] = call
 		e.Key = call.key
-	} else {
+	default:
 		call := j.calls[e.Process]
 		e.Key = call.key
 		for _, l := range call.layers {
@@ -201,22 +222,37 @@ func (j *jepsenReader) client(op *jepsenOp, line int64, e *Event) error {
 			}
 			value = pair[1]
 		}
-		if op.key != nil && !op.key.isNil() {
-			e.Key = j.share(op.key)
-		}
 	}
-	// A read that did not return has no value, whatever stands there.
-	if e.F == FRead && e.Type != Ok && value.isNil() {
+	if j.calls[e.Process].transaction {
+		e.F = FTransaction
+	}
+	if value.isNil() && isNoResult(e.F, e.Type) {
 		return nil
 	}
-	if op.value != nil {
+	switch {
+	case op.value == nil:
+	case e.F == FTransaction:
+		e.Value = j.transaction(value)
+	default:
 		e.Value = j.value(value)
 	}
 	// Logs show the reason in the place of the value.
 	if reason, ok := value.keyword(); ok && e.Type >= Fail && e.Error == "" {
-		e.Error, e.Value = j.decoder.intern([]byte(reason)), Value{}
+		e.Error, e.Value = j.decoder.intern([]byte(clip(strings.ToValidUTF8(reason, "\ufffd")))), Value{}
 	}
 	return nil
+}
+
+// isNoResult says that nil in an event of that kind is no value, but the place
+// where Jepsen shows one: a read that did not return, or has not yet, has none.
+func isNoResult(f string, t Type) bool {
+	switch f {
+	case FRead, FDequeue:
+		return t != Ok
+	case FDelete:
+		return true
+	}
+	return false
 }
 
 // unwrap finds out, from an invocation's value, in what its operation's values
@@ -252,9 +288,9 @@ func (j *jepsenReader) unwrap(f string, value ednForm) (ednForm, jepsenCall) {
 // isArgument says whether a form can be the bare argument of the operation.
 func (j *jepsenReader) isArgument(f string, form ednForm, pair [2]ednForm, isPair bool) bool {
 	switch f {
-	case FRead:
+	case FRead, FDelete, FDequeue:
 		return form.isNil()
-	case FWrite, FAdd:
+	case FWrite, FAdd, FAppend, FEnqueue:
 		return !isPair
 	case FCAS:
 		// The expected value may be nil; then [nil 1] would also be a version and
@@ -278,7 +314,8 @@ func (j *jepsenReader) pair(form ednForm) (pair [2]ednForm, ok bool) {
 }
 
 // value turns a form into a value: an integer, nil, a list where a vector,
-// list or set holds integers only; the text of anything else.
+// list or set holds integers only; other JSON where that can say the same (see
+// appendJSON), else the form's text.
 func (j *jepsenReader) value(form ednForm) Value {
 	if form == nil {
 		return Value{}
@@ -289,9 +326,6 @@ func (j *jepsenReader) value(form ednForm) Value {
 	if n, ok := form.integer(); ok {
 		return IntValue(n)
 	}
-	if string(form) == "true" || string(form) == "false" {
-		return RawValue(json.RawMessage(bytes.Clone(form)))
-	}
 	if form[0] != '{' {
 		if parts, ok := form.elements(j.parts[:0]); ok {
 			j.parts = parts
@@ -299,6 +333,9 @@ func (j *jepsenReader) value(form ednForm) Value {
 				return ListValue(list)
 			}
 		}
+	}
+	if raw, ok := appendJSON(nil, form, 0); ok {
+		return RawValue(raw)
 	}
 	return RawValue(appendString(nil, form.text()))
 }

@@ -20,9 +20,11 @@ type Format string
 const (
 	// FormatJSONL is refute's own: one JSON object a line.
 	FormatJSONL Format = "jsonl"
-	// FormatEDN is Jepsen's history.edn: maps, one after the other or in one vector.
+	// FormatEDN is Jepsen's history.edn, or one of Porcupine's key-value logs:
+	// maps, one after the other or in one vector.
 	FormatEDN Format = "edn"
-	// FormatLog is the operations as Jepsen's log shows them ("… jepsen.util - 0 :invoke :read nil").
+	// FormatLog is the operations as Jepsen's log or its history.txt shows
+	// them ("… jepsen.util - 0 :invoke :read nil").
 	FormatLog Format = "jepsen-log"
 )
 
@@ -204,7 +206,11 @@ func detect(text *bufio.Reader) (Format, error) {
 		return FormatEDN, nil
 	case first == '#' || first == ';':
 		return FormatEDN, nil
-	case bytes.Contains(head, []byte("jepsen.util - ")):
+	case isJepsenLog(head):
+		return FormatLog, nil
+	}
+	// A log may begin with much else.
+	if head, err = text.Peek(bufferSize); len(head) > 0 && (err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) && isJepsenLog(head) {
 		return FormatLog, nil
 	}
 	return "", fmt.Errorf("%w; it begins %#.40q", ErrNoHistory, line)

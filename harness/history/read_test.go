@@ -171,6 +171,20 @@ func TestReadJepsen(t *testing.T) {
 			`2/3 p0 read - → 1 ok 102…200`,
 		},
 		"cut-in-the-last-map.edn": {`0/-1 p0 write 1 → - info 0…∞`},
+		"jepsen-new.log": {
+			`0/2 p0 txn [["r","5",null],["append","5",1]] → [["r","5",[]],["append","5",1]] ok 0…2`,
+			`1/3 p-1 start nil → ["isolated",{"n1":["n2"]}] ok 1…3`,
+		},
+		"jepsen-history.txt": {
+			`0/2 p0 write 7 1 → 1 ok 0…2`,
+			`1/3 p1 read 7 - → - info 1…∞ (timeout)`,
+		},
+		"porcupine-kv.txt": {
+			`0/2 p0 append 0 "x 0 0 y" → "x 0 0 y" ok 0…2`,
+			`1/3 p1 read 0 - → "x 0 0 y" ok 1…3`,
+			`4/5 p0 write 0 "" → "" ok 4…5`,
+			`6/-1 p1 read 0 - → - info 6…∞`,
+		},
 		"jepsen.log": {
 			`0/2 p0 write 4 → 4 ok 0…2`,
 			`1/3 p1 read - → nil ok 1…3`,
@@ -223,7 +237,7 @@ var bad = map[string]struct {
 	"another-json-file.jsonl":                      {history.ErrSyntax, `field "index" is missing`},
 	"json-list.json":                               {history.ErrNoHistory, "not a history"},
 	"text.txt":                                     {history.ErrNoHistory, "it begins `The quick brown fox`"},
-	"edn-map-of-settings.edn":                      {history.ErrNoHistory, "line 1: not a history: want refute's history.jsonl or Jepsen's history.edn, plain or gzipped: the map has no :process"},
+	"edn-map-of-settings.edn":                      {history.ErrNoHistory, "line 1: not a history: want refute's history.jsonl, Jepsen's history.edn or log, or a key-value log of Porcupine's, plain or gzipped: the map has no :process"},
 	"edn-vector-of-numbers.edn":                    {history.ErrNoHistory, "not a history"},
 	"edn-empty-vector.edn":                         {history.ErrEmpty, "no operation"},
 	"edn-unbalanced.edn":                           {history.ErrNoHistory, "'}' closes nothing"},
@@ -233,6 +247,7 @@ var bad = map[string]struct {
 	"edn-two-completions.edn":                      {history.ErrCompletedTwice, "line 3, event 2"},
 	"edn-completion-of-another-key.edn":            {history.ErrMismatch, `completes write "2", but its open operation is the write "1"`},
 	"edn-index-back.edn":                           {history.ErrIndex, "line 2, event 4"},
+	"log-two-completions.log":                      {history.ErrCompletedTwice, "line 3, event 2: invocation completed twice: process 0 completes the read of event 0"},
 	"edn-two-vectors.edn":                          {history.ErrSyntax, "line 2: malformed event: '[' stands after the end"},
 }
 
@@ -400,6 +415,7 @@ func TestEvidenceOfALongHistory(t *testing.T) {
 }
 
 func FuzzReadJSONL(f *testing.F) { fuzzRead(f, history.FormatJSONL, "*.jsonl") }
+func FuzzReadLog(f *testing.F)   { fuzzRead(f, history.FormatLog, "*.log") }
 func FuzzReadEDN(f *testing.F)   { fuzzRead(f, history.FormatEDN, "*.edn") }
 
 // fuzzRead: whatever the text, reading ends with a history that obeys the
