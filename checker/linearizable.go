@@ -55,9 +55,15 @@ func checkLinearizable(ctx context.Context, t *timeline, o Options) Result {
 	defer l.close()
 	judgements := make([]judgement, len(t.keys))
 	pending := make([]int32, 0, len(t.keys))
+	registers := 0
 	for k := range t.keys {
 		switch t.keys[k].object {
 		case registerObject:
+			registers++
+			if s := t.keys[k].surveyed; s != nil {
+				judgements[k] = judgement{decided: true, checked: s.reads > 0}
+				continue
+			}
 			pending = append(pending, int32(k))
 		case counterObject, queueObject:
 			judgements[k] = judgement{checked: true, why: "it is a counter or a queue, which is not decided yet"}
@@ -65,7 +71,6 @@ func checkLinearizable(ctx context.Context, t *timeline, o Options) Result {
 			judgements[k] = judgement{checked: true, why: "it has " + t.keys[k].why}
 		}
 	}
-	registers := len(pending)
 	// The second pass gives the keys that ran out of their share what the others left.
 	for range 2 {
 		judgeAll(ctx, t, l, pending, judgements, o.Progress)
@@ -153,7 +158,7 @@ func (j *judge) key(ctx context.Context, key *keyOperations, share time.Duration
 		return j.refuted(d.conflicts, share)
 	}
 	p, proved := d.prepared, d.proved
-	if proved && (len(p.operations) > secondOpinion || len(j.timeline.operations) > secondOpinionTotal || ctx.Err() != nil) {
+	if proved && (len(p.operations) > secondOpinion || j.timeline.total > secondOpinionTotal || ctx.Err() != nil) {
 		return judgement{decided: true, checked: true}
 	}
 	limit := share
@@ -266,7 +271,7 @@ func summarizeLinearizable(t *timeline, judgements []judgement, registers int, o
 			continue
 		}
 		checked++
-		operations += len(t.keys[k].positions)
+		operations += int(t.keys[k].count)
 		switch {
 		case !j.decided:
 			undecided = append(undecided, fmt.Sprintf("key %s: %s", t.keys[k].name, j.why))
