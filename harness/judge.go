@@ -98,23 +98,46 @@ func (o *Outcome) unmet() []string {
 	return lines
 }
 
+// longHistory is from how many operations on a history is surveyed in its file
+// instead of being read into memory. Shorter ones take less time than they
+// are worth thinking about, and get second opinions on what was decided.
+const longHistory = 250_000
+
 // judge decides the claims from the history file alone. With no claims named
 // it decides all that the operations allow. o says how much traffic makes a run
 // valid; what else it holds is set here.
 func judge(ctx context.Context, file *history.File, claims []string, limits plan.Limits, o checker.Options, progress func(string)) (checker.Report, []string, error) {
-	// A million operations are the greater part of the heap and all alive: let
-	// the collector not wait until as much garbage lies beside them.
-	defer debug.SetGCPercent(debug.SetGCPercent(40))
-	operations, summary, err := file.ReadAll(ctx)
+	count, err := file.Count(ctx)
 	if err != nil {
 		return checker.Report{}, nil, err
 	}
+	return judgeBy(ctx, file, count >= longHistory, claims, limits, o, progress)
+}
+
+// judgeBy is judge by a survey of the file, or else from memory.
+func judgeBy(ctx context.Context, file *history.File, survey bool, claims []string, limits plan.Limits, o checker.Options, progress func(string)) (checker.Report, []string, error) {
+	// A million operations are the greater part of the heap and all alive: let
+	// the collector not wait until as much garbage lies beside them.
+	defer debug.SetGCPercent(debug.SetGCPercent(40))
+	var read readHistory
+	var err error
+	if survey {
+		read, err = checker.TakeSurvey(ctx, file.Source)
+	} else {
+		var whole wholeHistory
+		whole, _, err = file.ReadAll(ctx)
+		read = whole
+	}
+	if err != nil {
+		return checker.Report{}, nil, err
+	}
+	summary := file.Summary()
 	var warnings []string
 	for _, w := range summary.Warnings {
 		warnings = append(warnings, w.String())
 	}
 	if len(claims) == 0 {
-		claims = defaultClaims(operations, summary.Format)
+		claims = defaultClaims(read, summary.Format)
 	}
 	if len(claims) == 0 {
 		return checker.Report{}, warnings, errors.New("the history holds no operations that any checker understands: want reads and writes (or adds, or cas)")
@@ -122,19 +145,42 @@ func judge(ctx context.Context, file *history.File, claims []string, limits plan
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(limits.Check))
 	defer cancel()
 	o.Claims, o.Memory, o.Evidence, o.Progress = claims, limits.CheckMemory, file.Evidence().Lookup, progress
-	report, err := checker.Check(ctx, operations, o)
+	report, err := read.Check(ctx, o)
 	return report, warnings, err
+}
+
+// readHistory is a history that can be judged: one in memory, or a survey.
+type readHistory interface {
+	Applies(claim string) (bool, error)
+	HasPhase(name string) bool
+	Check(ctx context.Context, o checker.Options) (checker.Report, error)
+}
+
+// wholeHistory is a history in memory.
+type wholeHistory []history.Operation
+
+// Applies says whether the claim speaks of the operations.
+func (w wholeHistory) Applies(claim string) (bool, error) { return checker.Applies(claim, w) }
+
+// HasPhase says whether the history has the phase.
+func (w wholeHistory) HasPhase(name string) bool {
+	return slices.ContainsFunc(w, func(o history.Operation) bool {
+		return o.Process == history.Nemesis && o.F == history.FPhase && o.Key == name
+	})
+}
+
+// Check decides the claims.
+func (w wholeHistory) Check(ctx context.Context, o checker.Options) (checker.Report, error) {
+	return checker.Check(ctx, w, o)
 }
 
 // defaultClaims are the claims that a history without a plan is held to. One
 // that was recorded elsewhere is held to linearizability, as Knossos would;
 // a claim that it was not made to decide would only add an unknown.
-func defaultClaims(operations []history.Operation, format history.Format) (claims []string) {
-	finals := slices.ContainsFunc(operations, func(o history.Operation) bool {
-		return o.Process == history.Nemesis && o.F == history.FPhase && o.Key == history.PhaseFinals
-	})
+func defaultClaims(read readHistory, format history.Format) (claims []string) {
+	finals := read.HasPhase(history.PhaseFinals)
 	for _, c := range checker.Claims() {
-		applies, err := checker.Applies(c.Name, operations)
+		applies, err := read.Applies(c.Name)
 		if err != nil || !applies || c.Name == checker.NoLostWrites && !finals {
 			continue
 		}
