@@ -197,15 +197,16 @@ func resize[E any](s []E, length int) []E {
 }
 
 // recentKeys is how many keys are remembered by the end of their name.
-const recentKeys = 256
+const recentKeys = 4096
 
 // number returns the key's number. Most histories have few keys, told apart by
 // their last letters, so that the map need not be asked.
 func (t *timeline) number(key string) int32 {
-	slot := 0
-	if n := len(key); n > 1 {
-		slot = int(key[n-1]-'0'+10*(key[n-2]-'0')) % recentKeys
+	slot := uint(0)
+	for i := max(0, len(key)-4); i < len(key); i++ {
+		slot = 10*slot + uint(key[i]-'0')
 	}
+	slot %= recentKeys
 	if k := t.recent[slot]; int(k) < len(t.keys) && t.keys[k].name == key {
 		return k
 	}

@@ -92,7 +92,7 @@ func (s *Survey) note(o *history.Operation) {
 	key, register := &t.keys[n], &s.registers[n]
 	key.note(o)
 	register.bytes += bytesOf(o)
-	session := s.sessions.of(n, o)
+	session := s.sessions.of(n, &register.sessions, o)
 	if session == nil {
 		s.odd("a process goes on after an operation whose outcome is unknown")
 	}

@@ -305,3 +305,35 @@ func BenchmarkSurvey(b *testing.B) {
 		})
 	}
 }
+
+// TestSessionsOfAKey are kept apart in whatever places they are.
+func TestSessionsOfAKey(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 8))
+	for _, processes := range []int64{5, 60, 2*nearPlaces + 500} {
+		var s surveyedSessions
+		s.current.limit = 100
+		keys := make([]keySessions, 3)
+		type pair struct {
+			key     int
+			process history.Process
+		}
+		want, retired := map[pair]pairSession{}, map[history.Process]bool{}
+		for range 20_000 {
+			k, o := r.IntN(len(keys)), &history.Operation{Process: history.Process(r.Int64N(processes))}
+			did := s.of(int32(k), &keys[k], o)
+			if retired[o.Process] {
+				require.Nil(t, did)
+				continue
+			}
+			p := pair{k, o.Process}
+			require.Equal(t, want[p], pairSession{written: did.written, read: did.read})
+			did.written, did.read = did.written || r.IntN(3) == 0, did.read || r.IntN(3) == 0
+			want[p] = pairSession{written: did.written, read: did.read}
+			if r.IntN(400) == 0 {
+				s.end(o)
+				retired[o.Process] = true
+				processes++
+			}
+		}
+	}
+}

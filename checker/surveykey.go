@@ -18,6 +18,7 @@ type keySurvey struct {
 	// meaningless; what open says then is that the key needs a second look.
 	decided, open bool
 	bytes         int64
+	sessions      keySessions
 	values        valueTable
 	// reads counts the reads that found something out, initial those of not-found, the latest of which began at initialBegan.
 	reads, initial int
@@ -134,8 +135,7 @@ func (k *keySurvey) noteRead(e *essence, value int32, session *pairSession, fina
 // leave leaves the key to a second look.
 func (k *keySurvey) leave() {
 	k.open = true
-	k.values = valueTable{}
-	k.returned = nil
+	k.values, k.sessions, k.returned = valueTable{}, keySessions{}, nil
 }
 
 // surveyDecider is storage for deciding one key after the other.
@@ -152,7 +152,7 @@ func (k *keySurvey) finish(d *surveyDecider, kind object) {
 	}
 	k.decided = true
 	k.countWrites()
-	k.values, k.returned = valueTable{}, nil
+	k.values, k.sessions, k.returned = valueTable{}, keySessions{}, nil
 }
 
 // linearizable is decider.conflicts for a plain register, whose zones are

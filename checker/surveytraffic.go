@@ -275,7 +275,6 @@ func (l *latencies) quantiles() map[string]float64 {
 	if l.count == 0 {
 		return nil
 	}
-	slices.Sort(l.short)
 	slices.Sort(l.long)
 	quantiles := map[string]float64{}
 	for name, q := range latencyQuantiles {
@@ -284,11 +283,11 @@ func (l *latencies) quantiles() map[string]float64 {
 	return quantiles
 }
 
-// at is the latency of that rank, from 0, once they are sorted.
+// at is the latency of that rank, from 0, once the long ones are sorted.
 func (l *latencies) at(rank int) int64 {
 	if l.coarse == nil {
 		if rank < len(l.short) {
-			return int64(l.short[rank])
+			return int64(ranked(l.short, rank))
 		}
 		return l.long[rank-len(l.short)]
 	}
@@ -298,6 +297,35 @@ func (l *latencies) at(rank int) int64 {
 		}
 	}
 	return l.most
+}
+
+// ranked is the number of that rank, from 0, found by counting the numbers by
+// their upper and then, of those with the right upper ones, by their lower 16 bits.
+func ranked(numbers []uint32, rank int) uint32 {
+	counts := make([]int, 1<<16)
+	for _, n := range numbers {
+		counts[n>>16]++
+	}
+	upper, rank := bucketOf(counts, rank)
+	clear(counts)
+	for _, n := range numbers {
+		if n>>16 == upper {
+			counts[n&0xffff]++
+		}
+	}
+	lower, _ := bucketOf(counts, rank)
+	return upper<<16 | lower
+}
+
+// bucketOf is the bucket in which the rank lies, and the rank within it.
+func bucketOf(counts []int, rank int) (bucket uint32, within int) {
+	for i, n := range counts {
+		if rank < n {
+			return uint32(i), rank
+		}
+		rank -= n
+	}
+	return 0, 0
 }
 
 // attempts lists attempts and successes by operation name, of the main phase or of all.

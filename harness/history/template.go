@@ -151,13 +151,13 @@ func (d *Decoder) textAt(line []byte, i int) (string, int) {
 }
 
 // recentTexts is how many strings are remembered by their last letters.
-const recentTexts = 1024
+const recentTexts = 4096
 
 // recall is intern, which need not ask the map for most strings.
 func (d *Decoder) recall(text []byte) string {
-	hash := uint(len(text))
+	hash := uint(0)
 	for i := max(0, len(text)-4); i < len(text); i++ {
-		hash = hash*11 + uint(text[i])
+		hash = hash*10 + uint(text[i]-'0')
 	}
 	if d.recent == nil {
 		d.recent = new([recentTexts]string)
