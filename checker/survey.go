@@ -42,6 +42,21 @@ type Survey struct {
 // checked, beside what its values refer to.
 const operationBytes = 240
 
+// FitsInMemory says whether so many operations, without long values, take no
+// more than that many bytes of memory to be checked; 0 bytes are no bound.
+func FitsInMemory(operations, bytes int64) bool {
+	return bytes == 0 || operations <= bytes/operationBytes
+}
+
+// NeedsWhole says whether any of the claims needs the whole history in memory,
+// so that a survey alone does not decide it.
+func NeedsWhole(claims []string) bool {
+	return slices.ContainsFunc(claims, func(name string) bool {
+		c, err := lookup(name)
+		return err == nil && !c.surveyed()
+	})
+}
+
 // bytesOf is about what the operation takes in memory.
 func bytesOf(o *history.Operation) int64 {
 	return operationBytes + int64(8*len(o.Input.List())+8*len(o.Output.List())+len(o.Input.Raw())+len(o.Output.Raw()))
@@ -210,24 +225,27 @@ func (s *Survey) Check(ctx context.Context, o Options) (Report, error) {
 			unfit[name] = why
 		}
 	}
+	for name := range unfit {
+		unfit[name] += fmt.Sprintf(", and all %s take about %s, more than the %s that the check may use. More memory for the check or a shorter history would help.",
+			plural(s.timeline.total, "operation"), megabytes(s.bytes), megabytes(o.Memory))
+	}
 	if len(unfit) > 0 && (o.Memory == 0 || s.bytes <= o.Memory) {
 		operations, err := s.load(ctx, func(int32) bool { return true })
-		if err != nil {
+		switch {
+		case err == nil:
+			return Check(ctx, operations, o)
+		case ctx.Err() == nil:
 			return Report{}, err
 		}
-		return Check(ctx, operations, o)
+		for name := range unfit {
+			unfit[name] = "The time for the check was too short to read the history. A longer time would help."
+		}
 	}
 	t, err := s.secondLook(ctx, o, len(unfit) == len(claims))
 	if err != nil {
 		return Report{}, err
 	}
-	return report(ctx, t, claims, o, func(claim string) string {
-		if why, found := unfit[claim]; found {
-			return fmt.Sprintf("%s, and all %s take about %s in memory, more than the %s that the check may use. More memory for the check or a shorter history would help.",
-				why, plural(s.timeline.total, "operation"), megabytes(s.bytes), megabytes(o.Memory))
-		}
-		return ""
-	}), nil
+	return report(ctx, t, claims, o, func(claim string) string { return unfit[claim] }), nil
 }
 
 // unsurveyed says why the claim takes the whole history in memory, or is empty.
@@ -235,7 +253,7 @@ func (s *Survey) unsurveyed(name string, o Options) string {
 	switch c, err := lookup(name); {
 	case err != nil:
 		return err.Error()
-	case !c.surveyed:
+	case !c.surveyed():
 		return "This claim needs the whole history in memory"
 	case o.Model != "":
 		return "A history judged by a model that was asked for must be in memory"

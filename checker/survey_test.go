@@ -89,7 +89,7 @@ func TestSurveySaysWhatCheckSays(t *testing.T) {
 			defer file.Close()
 			var surveyed []string
 			for _, c := range claims() {
-				if c.surveyed {
+				if c.surveyed() {
 					surveyed = append(surveyed, c.Name)
 				}
 			}
@@ -129,7 +129,7 @@ func TestSurveyOfRandomHistories(t *testing.T) {
 			t.Parallel()
 			r := rand.New(rand.NewPCG(11, uint64(len(name))))
 			decided, registers, verdicts, unmet := 0, 0, map[Verdict]int{}, 0
-			for i := range 1_500 {
+			for i := range 600 {
 				operations := mix.run(r)
 				if i%3 > 0 {
 					mutate(operations, r)
@@ -142,7 +142,9 @@ func TestSurveyOfRandomHistories(t *testing.T) {
 					unmet++
 				}
 			}
-			assert.Equal(t, mix.finals, unmet > 0, "runs whose faults no traffic met")
+			if name == "finals" {
+				assert.Positive(t, unmet, "runs whose faults no traffic met")
+			}
 			assert.Greater(t, decided, registers/4)
 			assert.Less(t, decided, registers)
 			assert.Positive(t, verdicts[Refuted])
@@ -203,9 +205,19 @@ func TestSurveyKeepsToItsMemory(t *testing.T) {
 	assert.Contains(t, report.Claims[0].Explanation, "more than the check may use: more memory would help")
 	report = check(plain, Options{Claims: []string{Linearizable}, Memory: 1000})
 	assert.Equal(t, Holds, report.Claims[0].Verdict, "what the survey decides needs no memory")
-	report = check(plain, Options{Claims: []string{Linearizable}, Memory: 1000, Model: "register"})
+	whole := Options{Claims: []string{Linearizable}, Memory: 1000, Model: "register"}
+	report = check(plain, whole)
 	assert.Equal(t, Unknown, report.Claims[0].Verdict)
 	assert.Contains(t, report.Claims[0].Explanation, "more than the 1 MB that the check may use. More memory for the check or a shorter history would help.")
+
+	s, err := TakeSurvey(context.Background(), sourceOf(plain))
+	require.NoError(t, err)
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	whole.Memory = 0
+	report, err = s.Check(over, whole)
+	require.NoError(t, err)
+	assert.Equal(t, "The time for the check was too short to read the history. A longer time would help.", report.Claims[0].Explanation)
 
 	// A key that is too large does not keep smaller ones from being judged.
 	r := rand.New(rand.NewPCG(6, 6))
@@ -218,6 +230,13 @@ func TestSurveyKeepsToItsMemory(t *testing.T) {
 	report = check(operations, Options{Claims: []string{MonotonicReads}, Memory: 60 * operationBytes})
 	assert.Equal(t, Unknown, report.Claims[0].Verdict)
 	assert.Contains(t, report.Claims[0].Explanation, "key r0 has 2")
+}
+
+func TestWhatASurveyDecidesAlone(t *testing.T) {
+	assert.False(t, NeedsWhole([]string{Linearizable, NoLostWrites, NoStaleReads, ReadYourWrites, MonotonicReads, Convergence}))
+	assert.True(t, FitsInMemory(1000, 0))
+	assert.True(t, FitsInMemory(1000, 1000*operationBytes))
+	assert.False(t, FitsInMemory(1000, 1000*operationBytes-1))
 }
 
 func TestSurveyEndsWithTheContext(t *testing.T) {

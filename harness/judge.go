@@ -111,7 +111,23 @@ func judge(ctx context.Context, file *history.File, claims []string, limits plan
 	if err != nil {
 		return checker.Report{}, nil, err
 	}
-	return judgeBy(ctx, file, count >= longHistory, claims, limits, o, progress)
+	survey := count >= longHistory
+	if survey && checker.FitsInMemory(count, limits.CheckMemory) {
+		// What a claim needs in memory is better read at once.
+		survey = !checker.NeedsWhole(orAll(claims))
+	}
+	return judgeBy(ctx, file, survey, claims, limits, o, progress)
+}
+
+// orAll returns the claims, or all that there are if none is named.
+func orAll(claims []string) []string {
+	if len(claims) > 0 {
+		return claims
+	}
+	for _, c := range checker.Claims() {
+		claims = append(claims, c.Name)
+	}
+	return claims
 }
 
 // judgeBy is judge by a survey of the file, or else from memory.
