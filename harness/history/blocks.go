@@ -173,7 +173,7 @@ func (b *block) next() *Event {
 	return &b.events[len(b.events)-1]
 }
 
-// decode decodes the lines of the block.
+// decodeBlock decodes the lines of the block, up to the first that is no event.
 func decodeBlock(d *Decoder, b *block) {
 	b.events, b.places, b.fault = b.events[:0], b.places[:0], nil
 	b.each(func(line []byte) bool {

@@ -141,8 +141,9 @@ func (h *File) Source(ctx context.Context, yield func(*Operation) bool) error {
 	return err
 }
 
-// Count returns the number of invocations in the file, without judging
-// whether it is a valid history: of one that is not, the number is a guess.
+// Count returns how many invocations the file has, by the first look over it:
+// it does not judge whether the history is valid, and in a form that no Writer
+// gives, lines that only mention the word are counted too.
 func (h *File) Count(ctx context.Context) (int64, error) {
 	scan, err := h.prescan(ctx)
 	if err != nil {
