@@ -134,6 +134,9 @@ func TestSurveyOfRandomHistories(t *testing.T) {
 				if i%3 > 0 {
 					mutate(operations, r)
 				}
+				if i%4 == 0 {
+					forget(operations, r)
+				}
 				operations = addFaults(operations, r)
 				d, n, report := requireSameReport(t, operations, Options{Claims: screenedClaims(), MinimumFault: 1, MinimumOk: 1})
 				decided, registers = decided+d, registers+n
@@ -151,6 +154,15 @@ func TestSurveyOfRandomHistories(t *testing.T) {
 			assert.Positive(t, verdicts[Holds]+verdicts[Invalid]+verdicts[Unknown])
 			t.Logf("%d of %d registers decided; %v", decided, registers, verdicts)
 		})
+	}
+}
+
+// forget makes the outcome of some operations unknown, after which their processes go on.
+func forget(operations []history.Operation, r *rand.Rand) {
+	for range 3 {
+		if o := &operations[r.IntN(len(operations)/2)]; isClient(o) {
+			o.Type, o.End, o.Output = history.Info, history.Infinity, history.Value{}
+		}
 	}
 }
 
