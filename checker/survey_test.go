@@ -166,11 +166,16 @@ func forget(operations []history.Operation, r *rand.Rand) {
 	}
 }
 
-// addFaults puts faults among the operations, some of which nobody meets, and numbers all anew.
+// addFaults puts faults among the operations, some of which nobody meets, lets
+// some main phases begin late, and numbers all anew.
 func addFaults(operations []history.Operation, r *rand.Rand) []history.Operation {
 	var all []simulated
 	for i := range operations {
-		all = append(all, simulated{Operation: operations[i]})
+		o := operations[i]
+		if o.F == history.FPhase && o.Key == history.PhaseMain && r.IntN(3) == 0 {
+			o.Start = r.Int64N(8) // after some operations
+		}
+		all = append(all, simulated{Operation: o})
 	}
 	last := operations[len(operations)-1].Start
 	for f := range r.IntN(3) {
