@@ -46,6 +46,11 @@ func Check(ctx context.Context, operations []history.Operation, o Options) (Repo
 	if err := t.as(o.Model); err != nil {
 		return Report{}, err
 	}
+	return report(ctx, t, claims, o, func(string) string { return "" }), nil
+}
+
+// report decides the claims, all but those for which unfit says why they cannot be.
+func report(ctx context.Context, t *timeline, claims []string, o Options, unfit func(claim string) string) Report {
 	report := Report{Faults: t.faults, Stats: stats(t), Claims: make([]Result, len(claims))}
 	report.Validity, report.Warnings = validity(t, report.Stats, o)
 	if !o.NoStaleness {
@@ -73,6 +78,10 @@ func Check(ctx context.Context, operations []history.Operation, o Options) (Repo
 			o.Progress("checking " + claims[i])
 		}
 		begin := time.Now()
+		if why := unfit(claims[i]); why != "" {
+			report.Claims[i] = Result{Claim: claims[i], Verdict: Unknown, Explanation: why}
+			continue
+		}
 		report.Claims[i] = check(ctx, t, claims[i], o)
 		report.Claims[i].Seconds = time.Since(begin).Seconds()
 	}
@@ -84,7 +93,7 @@ func Check(ctx context.Context, operations []history.Operation, o Options) (Repo
 		verdicts = append(verdicts, Invalid)
 	}
 	report.Verdict = Merge(verdicts...)
-	return report, nil
+	return report
 }
 
 // check decides one claim. A checker that panics has a defect; that must not

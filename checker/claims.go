@@ -27,6 +27,18 @@ type claim struct {
 	check func(ctx context.Context, t *timeline, o Options) Result
 }
 
+// surveyed says whether the claim's check takes what it needs of a register
+// that a survey decided from keyOperations.surveyed, and of the operations of
+// clients looks at those at the positions of the other keys only. Any other
+// claim needs the whole history in memory.
+func (c claim) surveyed() bool {
+	switch c.Name {
+	case Linearizable, NoLostWrites, NoStaleReads, ReadYourWrites, MonotonicReads, Convergence:
+		return true
+	}
+	return false
+}
+
 // kinds says which kinds of client operations a history has, and whether it has dumps of replicas.
 type kinds struct {
 	reads, registers, deletes, conditional, dumps bool
@@ -40,54 +52,62 @@ type kinds struct {
 	sets, counters, rows, siblings bool
 	// dumpedSiblings: a dump shows several versions of a key.
 	dumpedSiblings bool
-	// several clients took part.
+	// several clients took part; client is the first of them.
 	several bool
+	client  *history.Process
+	// lists were written or read.
+	lists bool
 }
 
 // kindsOf looks at the operations.
 func kindsOf(operations []history.Operation) kinds {
 	var k kinds
-	lists := false
-	client := history.Nemesis
 	for i := range operations {
-		o := &operations[i]
-		if o.Process != history.Nemesis {
-			k.several = k.several || client != history.Nemesis && o.Process != client
-			client = o.Process
-		}
-		switch o.F {
-		case history.FRead:
-			k.reads = true
-			k.integers = k.integers || o.Output.Kind() == history.Int
-			lists = lists || o.Output.Kind() == history.List
-		case history.FWrite:
-			k.registers = true
-			lists = lists || o.Input.Kind() == history.List
-			k.failed = k.failed || o.Type == history.Fail
-		case history.FCAS:
-			k.registers, k.conditional = true, true
-			k.deletes = k.deletes || deletes(o)
-			k.failed = k.failed || o.Type == history.Fail
-		case history.FDelete:
-			k.registers, k.deletes = true, true
-		case history.FAdd:
-			k.adds = true
-			k.failed = k.failed || o.Type == history.Fail
-		case history.FEnqueue, history.FDequeue:
-			k.queues = true
-		case history.FAppend:
-			k.appends = true
-		case history.FTransaction:
-			k.transactions = true
-		case history.FDump:
-			k.dumps = true
-			k.dumpedSiblings = k.dumpedSiblings || dumpsSiblings(o.Output.Raw())
-		}
+		k.note(&operations[i])
 	}
-	if k.adds || lists {
+	if k.adds || k.lists {
 		k.lookAtKeys(operations)
 	}
 	return k
+}
+
+// note takes an operation into account.
+func (k *kinds) note(o *history.Operation) {
+	if o.Process != history.Nemesis {
+		k.several = k.several || k.client != nil && *k.client != o.Process
+		if k.client == nil {
+			client := o.Process
+			k.client = &client
+		}
+	}
+	switch o.F {
+	case history.FRead:
+		k.reads = true
+		k.integers = k.integers || o.Output.Kind() == history.Int
+		k.lists = k.lists || o.Output.Kind() == history.List
+	case history.FWrite:
+		k.registers = true
+		k.lists = k.lists || o.Input.Kind() == history.List
+		k.failed = k.failed || o.Type == history.Fail
+	case history.FCAS:
+		k.registers, k.conditional = true, true
+		k.deletes = k.deletes || deletes(o)
+		k.failed = k.failed || o.Type == history.Fail
+	case history.FDelete:
+		k.registers, k.deletes = true, true
+	case history.FAdd:
+		k.adds = true
+		k.failed = k.failed || o.Type == history.Fail
+	case history.FEnqueue, history.FDequeue:
+		k.queues = true
+	case history.FAppend:
+		k.appends = true
+	case history.FTransaction:
+		k.transactions = true
+	case history.FDump:
+		k.dumps = true
+		k.dumpedSiblings = k.dumpedSiblings || dumpsSiblings(o.Output.Raw())
+	}
 }
 
 // lookAtKeys finds what only the operations of a key taken together tell.
@@ -107,11 +127,16 @@ func (k *kinds) lookAtKeys(operations []history.Operation) {
 	}
 	for _, key := range keys {
 		key.classify()
-		k.sets = k.sets || key.object == setObject
-		k.counters = k.counters || key.object == counterObject
-		k.rows = k.rows || key.object == registerObject && key.rows
-		k.siblings = k.siblings || key.keepsSiblings()
+		k.lookAt(key)
 	}
+}
+
+// lookAt takes a key into account that was classified.
+func (k *kinds) lookAt(key *keyOperations) {
+	k.sets = k.sets || key.object == setObject
+	k.counters = k.counters || key.object == counterObject
+	k.rows = k.rows || key.object == registerObject && key.rows
+	k.siblings = k.siblings || key.keepsSiblings()
 }
 
 // readAndWritten is what the claims about reads need. They don't speak of counters.
@@ -255,10 +280,14 @@ func Applies(name string, operations []history.Operation) (bool, error) {
 // Applicable returns the claims that apply to the history (see Applies),
 // strongest first. It looks at the operations once.
 func Applicable(operations []history.Operation) []string {
-	var names []string
 	k := kindsOf(operations)
+	return k.applicable()
+}
+
+// applicable are the names of the claims that apply.
+func (k *kinds) applicable() (names []string) {
 	for _, c := range claims() {
-		if c.applies(k) {
+		if c.applies(*k) {
 			names = append(names, c.Name)
 		}
 	}

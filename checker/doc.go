@@ -291,4 +291,27 @@
 //
 // The caller's million operations are not copied: each checker walks one key
 // at a time through a slice of 32-bit positions and reuses its storage.
+//
+// A longer history need not be in memory at all. A Survey walks through it once,
+// as it lies in its file, and keeps of each register five numbers a written
+// value: when its write was invoked and acknowledged, when the first read of it
+// ended and the last began. These give the value's zone, and the zones decide
+// (see Linearizability) as long as the key has nothing but reads and writes of
+// different integers. A register found linearizable violates none of the weaker
+// claims, which follow from it; for them the walk only counts what their
+// verdict tells, and it can count in passing, because operations come in order
+// of invocation and with their completions: whatever ended before a read began
+// was invoked before it, and has been seen. So have all earlier operations of
+// the read's session.
+//
+// What is left are keys with a contradiction, with repeated values or with
+// operations of other kinds. Their operations are loaded by a second walk and
+// judged by the checkers as they are; findings are the same, to the word, as
+// if all had been in memory. A claim says of itself whether it can do with
+// that (claim.surveyed); one that cannot has the whole history loaded. What
+// would take more memory than Options.Memory is Unknown, with the amounts.
+//
+// What a walk is not made for (a process that goes on after an unknown outcome,
+// a phase that begins after its operations, a fault injected twice) sends the
+// history to memory as a whole. Harness histories have none of it.
 package checker

@@ -38,6 +38,9 @@ type keyOperations struct {
 	// why says what is foreign about a foreignObject.
 	why       string
 	positions []int32
+	// surveyed is what a survey knows of a register that it decided, in whose
+	// place there may be no positions; nil without one.
+	surveyed *keySurvey
 
 	// What classify goes by: how many operations there are, of which kinds,
 	// and the first kind that no checker here knows.
@@ -78,6 +81,10 @@ type timeline struct {
 	sessions int32
 	// last is the latest finite time of the history.
 	last int64
+	// total is how many operations the history has, of which a survey may have
+	// left out those of the keys that it decided; traffic is what it knows of them all, or nil.
+	total   int
+	traffic *surveyedTraffic
 
 	// The rest is storage of load: the keys' numbers by name, each operation's
 	// key (or none), what all keys' positions are cut from, and the sessions of the processes.
@@ -112,16 +119,10 @@ func (t *timeline) load(operations []history.Operation) error {
 	t.begin(operations)
 	for i := range operations {
 		o := &operations[i]
-		if i > 0 && (o.Start < operations[i-1].Start || o.Index <= operations[i-1].Index) {
-			return fmt.Errorf("operation %d comes after operation %d but was invoked before it: the history is not in order of invocation", o.Index, operations[i-1].Index)
+		if err := outOfOrder(o, &operations[max(i-1, 0)], i == 0); err != nil {
+			return err
 		}
-		if o.End < o.Start {
-			return fmt.Errorf("operation %d ends at %d ns, before its invocation at %d ns", o.Index, o.End, o.Start)
-		}
-		t.last = max(t.last, o.Start)
-		if o.End != history.Infinity {
-			t.last = max(t.last, o.End)
-		}
+		t.saw(o)
 		t.keyOf[i] = none
 		switch {
 		case o.F == history.FDump:
@@ -130,7 +131,7 @@ func (t *timeline) load(operations []history.Operation) error {
 			}
 		case o.Process == history.Nemesis:
 			if o.F == history.FPhase {
-				t.phases[o.Key] = span{start: o.Start, end: o.End, complete: o.Completion >= 0, ok: true}
+				t.phase(o)
 			}
 		default:
 			k := t.number(o.Key)
@@ -155,9 +156,33 @@ func (t *timeline) load(operations []history.Operation) error {
 	return nil
 }
 
+// outOfOrder says why the operation cannot come after the last one, if it cannot.
+func outOfOrder(o, last *history.Operation, first bool) error {
+	if !first && (o.Start < last.Start || o.Index <= last.Index) {
+		return fmt.Errorf("operation %d comes after operation %d but was invoked before it: the history is not in order of invocation", o.Index, last.Index)
+	}
+	if o.End < o.Start {
+		return fmt.Errorf("operation %d ends at %d ns, before its invocation at %d ns", o.Index, o.End, o.Start)
+	}
+	return nil
+}
+
+// saw notes the operation's times.
+func (t *timeline) saw(o *history.Operation) {
+	t.last = max(t.last, o.Start)
+	if o.End != history.Infinity {
+		t.last = max(t.last, o.End)
+	}
+}
+
+// phase notes a phase of the run.
+func (t *timeline) phase(o *history.Operation) {
+	t.phases[o.Key] = span{start: o.Start, end: o.End, complete: o.Completion >= 0, ok: true}
+}
+
 // begin empties the timeline and makes room for the operations.
 func (t *timeline) begin(operations []history.Operation) {
-	t.operations = operations
+	t.operations, t.total = operations, len(operations)
 	t.keys, t.dumps = t.keys[:0], t.dumps[:0]
 	t.sessions, t.last, t.faults = 0, 0, nil
 	t.session = resize(t.session, len(operations))
@@ -181,15 +206,16 @@ func resize[E any](s []E, length int) []E {
 }
 
 // recentKeys is how many keys are remembered by the end of their name.
-const recentKeys = 256
+const recentKeys = 4096
 
 // number returns the key's number. Most histories have few keys, told apart by
 // their last letters, so that the map need not be asked.
 func (t *timeline) number(key string) int32 {
-	slot := 0
-	if n := len(key); n > 1 {
-		slot = int(key[n-1]-'0'+10*(key[n-2]-'0')) % recentKeys
+	slot := uint(0)
+	for i := max(0, len(key)-4); i < len(key); i++ {
+		slot = 10*slot + uint(key[i]-'0')
 	}
+	slot %= recentKeys
 	if k := t.recent[slot]; int(k) < len(t.keys) && t.keys[k].name == key {
 		return k
 	}

@@ -61,8 +61,12 @@ func checkLinearizable(ctx context.Context, t *timeline, o Options) Result {
 	objects := t.objects()
 	judgements := make([]judgement, len(objects))
 	pending := make([]int32, 0, len(objects))
+	decidable := 0
 	for k := range objects {
-		switch {
+		switch s := objects[k].surveyed; {
+		case s != nil:
+			judgements[k] = judgement{decided: true, checked: s.reads > 0}
+			decidable++
 		case objects[k].object == foreignObject:
 			judgements[k] = judgement{checked: true, unfit: true, why: "it has " + objects[k].why}
 		case objects[k].object == siblingObject || objects[k].keepsSiblings():
@@ -71,7 +75,7 @@ func checkLinearizable(ctx context.Context, t *timeline, o Options) Result {
 			pending = append(pending, int32(k))
 		}
 	}
-	decidable := len(pending)
+	decidable += len(pending)
 	// The second pass gives the keys that ran out of their share what the others left.
 	for range 2 {
 		judgeAll(ctx, t, l, objects, pending, judgements, o.Progress)
@@ -191,7 +195,7 @@ func (j *judge) key(ctx context.Context, key *keyOperations, share time.Duration
 		}
 		out.searched = true
 	}
-	if len(d.prepared.operations) > secondOpinion || len(j.timeline.operations) > secondOpinionTotal || ctx.Err() != nil {
+	if len(d.prepared.operations) > secondOpinion || j.timeline.total > secondOpinionTotal || ctx.Err() != nil {
 		return out
 	}
 	limit := secondOpinionTime
@@ -300,7 +304,7 @@ func summarizeLinearizable(t *timeline, objects []keyOperations, judgements []ju
 			continue
 		}
 		checked++
-		operations += len(objects[k].positions)
+		operations += max(len(objects[k].positions), int(objects[k].count))
 		switch {
 		case !j.decided:
 			if j.unfit {

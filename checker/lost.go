@@ -25,6 +25,15 @@ type lostCounts struct {
 	late []int64
 }
 
+// add adds the counts of a register.
+func (c *lostCounts) add(one *lostCounts) {
+	c.acknowledged += one.acknowledged
+	c.finals += one.finals
+	c.keys += one.keys
+	c.unread += one.unread
+	c.discarded += one.discarded
+}
+
 // checkLostWrites decides no-lost-writes: registers by their final reads, sets
 // by the timeline of each element.
 func checkLostWrites(ctx context.Context, t *timeline, o Options) Result {
@@ -44,6 +53,11 @@ func checkLostWrites(ctx context.Context, t *timeline, o Options) Result {
 		key := &t.keys[k]
 		switch key.object {
 		case registerObject:
+			if s := key.surveyed; s != nil {
+				registers = true
+				counts.add(&s.lost)
+				continue
+			}
 			if err := r.load(t.operations, key.name, key.positions); err != nil {
 				skipped = fmt.Errorf("key %s: %w", key.name, err)
 				continue

@@ -26,16 +26,16 @@ func predict(ctx context.Context, t *timeline, o Options) (*staleness.Curve, *st
 	}
 	reads, writes := t.sample(history.FRead), t.sample(history.FWrite)
 	completions := make([]int64, 0, len(reads)+len(writes))
-	for _, list := range [][]int32{reads, writes} {
-		for _, p := range list {
-			completions = append(completions, t.operations[p].Completion)
+	for _, list := range [][]sampled{reads, writes} {
+		for _, x := range list {
+			completions = append(completions, x.completion)
 		}
 	}
 	evidence := o.Evidences(completions)
 	if evidence == nil {
 		return nil, nil, "the evidence could not be read"
 	}
-	p := predictor{timeline: t, evidence: evidence, nodes: map[string]int32{}}
+	p := predictor{evidence: evidence, nodes: map[string]int32{}}
 	if len(evidence) == 0 {
 		return nil, nil, "the target tells nothing of its replicas"
 	}
@@ -65,25 +65,57 @@ func predict(ctx context.Context, t *timeline, o Options) (*staleness.Curve, *st
 	return curve, prediction, ""
 }
 
+// sampled is what a prediction needs of an operation: its completion and how long it took.
+type sampled struct{ completion, took int64 }
+
 // sample takes acknowledged operations of the kind, evenly over the main phase.
-func (t *timeline) sample(f string) []int32 {
-	main, total := t.mainPhase(), 0
-	is := func(o *history.Operation) bool {
-		return o.F == f && o.Type == history.Ok && isClient(o) && main.contains(o.Start)
-	}
-	for i := range t.operations {
-		if is(&t.operations[i]) {
-			total++
+func (t *timeline) sample(f string) []sampled {
+	var s sampler
+	if t.traffic != nil { // they were taken while they passed
+		s = *t.traffic.sampler(f)
+	} else {
+		main := t.mainPhase()
+		for i := range t.operations {
+			if o := &t.operations[i]; o.F == f && o.Type == history.Ok && isClient(o) && main.contains(o.Start) {
+				s.add(o)
+			}
 		}
 	}
-	list, seen := make([]int32, 0, min(total, predictionSample)), 0
-	for i := range t.operations {
-		if !is(&t.operations[i]) {
-			continue
+	return s.list()
+}
+
+// sampler takes some of many operations, evenly, without knowing how many
+// there will be: every one at first, then every second, every fourth …, as many as fit.
+type sampler struct {
+	taken []sampled
+	seen  int
+	each  int // every how many are taken; 0 stands for 1
+}
+
+func (s *sampler) add(o *history.Operation) {
+	s.each = max(s.each, 1)
+	if s.seen%s.each == 0 {
+		if len(s.taken) == 2*predictionSample {
+			for i := range predictionSample {
+				s.taken[i] = s.taken[2*i]
+			}
+			s.taken = s.taken[:predictionSample]
+			s.each *= 2
 		}
-		seen++
-		if len(list) < seen*min(total, predictionSample)/total {
-			list = append(list, int32(i))
+		if s.seen%s.each == 0 {
+			s.taken = append(s.taken, sampled{o.Completion, o.End - o.Start})
+		}
+	}
+	s.seen++
+}
+
+// list are predictionSample of those that were taken, or all if they are fewer.
+func (s *sampler) list() []sampled {
+	n := min(len(s.taken), predictionSample)
+	list := make([]sampled, 0, n)
+	for i, x := range s.taken {
+		if len(list) < (i+1)*n/len(s.taken) {
+			list = append(list, x)
 		}
 	}
 	return list
@@ -91,14 +123,11 @@ func (t *timeline) sample(f string) []int32 {
 
 // predictor turns evidence into measurements.
 type predictor struct {
-	timeline *timeline
 	evidence map[int64]*history.Evidence
 	nodes    map[string]int32 // numbers of nodes, in the order in which they are met
 }
 
-func (p *predictor) of(position int32) *history.Evidence {
-	return p.evidence[p.timeline.operations[position].Completion]
-}
+func (p *predictor) of(x sampled) *history.Evidence { return p.evidence[x.completion] }
 
 // homes is how many replicas were asked that stood in for nobody.
 func homes(e *history.Evidence) (n int) {
@@ -112,10 +141,10 @@ func homes(e *history.Evidence) (n int) {
 
 // usual is how many home replicas most of the operations asked, and how many
 // had to answer: a client may have asked for another quorum now and then.
-func (p *predictor) usual(positions []int32) (asked, required int) {
+func (p *predictor) usual(sample []sampled) (asked, required int) {
 	counts, most := map[[2]int]int{}, 0
-	for _, position := range positions {
-		e := p.of(position)
+	for _, x := range sample {
+		e := p.of(x)
 		if e == nil {
 			continue
 		}
@@ -129,15 +158,15 @@ func (p *predictor) usual(positions []int32) (asked, required int) {
 }
 
 // measurements are those of the operations with that quorum whose evidence is complete.
-func (p *predictor) measurements(positions []int32, asked, required int) (list []staleness.Measurement) {
-	for _, position := range positions {
-		e, o := p.of(position), &p.timeline.operations[position]
+func (p *predictor) measurements(sample []sampled, asked, required int) (list []staleness.Measurement) {
+	for _, x := range sample {
+		e := p.of(x)
 		if e == nil || required == 0 || e.Required != required || homes(e) != asked {
 			continue
 		}
 		m := staleness.Measurement{Coordinator: p.node(e.Coordinator)}
 		if e.Took > 0 {
-			m.Travel = max(o.End-o.Start-e.Took, 0)
+			m.Travel = max(x.took-e.Took, 0)
 		}
 		for i := range e.Replicas {
 			if r := &e.Replicas[i]; r.HintFor == "" && r.RoundTrip > 0 {

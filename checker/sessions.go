@@ -13,6 +13,8 @@ type readChecker struct {
 	// register examines one register: it counts violations and returns how
 	// many reads could have violated the claim.
 	register func(t *timeline, r *register, all *tally) int
+	// surveyed is that number for a register that a survey decided, which violates nothing.
+	surveyed func(k *keySurvey) int
 	// set does the same for a set.
 	set func(t *timeline, s *setHistory, key *keyOperations, all *tally) int
 	// siblings does the same for a register with siblings.
@@ -35,6 +37,7 @@ func staleReadsChecker() readChecker {
 			})
 			return x.eligible(r)
 		},
+		surveyed: func(k *keySurvey) int { return k.followed },
 		set: func(_ *timeline, s *setHistory, key *keyOperations, all *tally) int {
 			return s.stale(func(e *element, absent int32) { s.countMissing(classMissing, key.name, e, absent, all) })
 		},
@@ -72,6 +75,7 @@ func readYourWritesChecker() readChecker {
 			})
 			return s.eligibleOwn(t, r)
 		},
+		surveyed: func(k *keySurvey) int { return k.own },
 		set: func(t *timeline, s *setHistory, key *keyOperations, all *tally) int {
 			return s.own(t, key, func(x expectation, absent int32) { s.countExpected(classOwnWrite, key.name, x, absent, all) })
 		},
@@ -113,6 +117,7 @@ func monotonicReadsChecker() readChecker {
 			})
 			return s.eligibleRepeated(t, r)
 		},
+		surveyed: func(k *keySurvey) int { return k.repeated },
 		set: func(t *timeline, s *setHistory, key *keyOperations, all *tally) int {
 			return s.shrinking(t, key, func(x expectation, absent int32) { s.countExpected(classInversion, key.name, x, absent, all) })
 		},
@@ -157,6 +162,10 @@ func (c readChecker) run(ctx context.Context, t *timeline, o Options) Result {
 		n := 0
 		switch key.object {
 		case registerObject:
+			if key.surveyed != nil {
+				n = c.surveyed(key.surveyed)
+				break
+			}
 			if err := r.load(t.operations, key.name, key.positions); err != nil {
 				skipped = fmt.Errorf("key %s: %w", key.name, err)
 				continue

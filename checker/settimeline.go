@@ -152,7 +152,7 @@ func latencyQuantiles(times []int64) map[string]float64 {
 	}
 	slices.Sort(times)
 	out := map[string]float64{}
-	for name, q := range map[string]float64{"p50": .5, "p95": .95, "p99": .99, "max": 1} {
+	for name, q := range shownQuantiles {
 		out[name] = float64(quantile(times, q)) / 1e6
 	}
 	return out

@@ -37,6 +37,10 @@ func measure(ctx context.Context, t *timeline, o Options) (report *staleness.Rep
 		if k%64 == 0 && o.Progress != nil {
 			o.Progress(fmt.Sprintf("measuring staleness: %d of %d keys", k, len(t.keys)))
 		}
+		if key.surveyed != nil {
+			s.meter.AddAtomic(&key.surveyed.fresh)
+			continue
+		}
 		why, err := s.key(ctx, key)
 		if err != nil {
 			partial = true

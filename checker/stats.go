@@ -11,6 +11,9 @@ import (
 
 // stats counts the client operations of the history.
 func stats(t *timeline) Stats {
+	if t.traffic != nil {
+		return t.traffic.stats(t)
+	}
 	s := Stats{ByF: map[string]int{}, OkByF: map[string]int{}, Keys: len(t.keys)}
 	main := t.mainPhase()
 	s.Seconds = seconds(main.end - main.start)
@@ -42,8 +45,8 @@ func stats(t *timeline) Stats {
 	if len(latencies) > 0 {
 		slices.Sort(latencies)
 		s.LatencyMillis = map[string]float64{}
-		for name, q := range map[string]float64{"p50": .5, "p95": .95, "p99": .99, "max": 1} {
-			s.LatencyMillis[name] = float64(quantile(latencies, q)) / 1e6
+		for name, q := range shownQuantiles {
+			s.LatencyMillis[name] = float64(latencies[quantileRank(len(latencies), q)]) / 1e6
 		}
 	}
 	return s
@@ -64,13 +67,20 @@ func (t *timeline) mainPhase() span {
 	return main
 }
 
+// shownQuantiles are those that reports tell of times.
+var shownQuantiles = map[string]float64{"p50": .5, "p95": .95, "p99": .99, "max": 1}
+
 // quantile is the least element that at least the fraction q of the sorted elements do not exceed.
-func quantile(sorted []int64, q float64) int64 {
-	i := int(q * float64(len(sorted)))
-	if float64(i) == q*float64(len(sorted)) {
+func quantile(sorted []int64, q float64) int64 { return sorted[quantileRank(len(sorted), q)] }
+
+// quantileRank is the place of the least of n sorted elements that at least the
+// fraction q of them do not exceed.
+func quantileRank(n int, q float64) int {
+	i := int(q * float64(n))
+	if float64(i) == q*float64(n) {
 		i--
 	}
-	return sorted[min(max(i, 0), len(sorted)-1)]
+	return min(max(i, 0), n-1)
 }
 
 func seconds(nanoseconds int64) float64 { return float64(nanoseconds) / 1e9 }
@@ -138,20 +148,7 @@ func injected(t *timeline, id string) bool {
 
 // traffic finds too few successes in the main phase, and kinds of operations without any.
 func traffic(t *timeline, o Options) (reasons []string) {
-	main := t.mainPhase()
-	attempts, oks := map[string]int{}, map[string]int{}
-	total := 0
-	for i := range t.operations {
-		op := &t.operations[i]
-		if !isClient(op) || !main.contains(op.Start) && !o.Planned {
-			continue
-		}
-		attempts[op.F]++
-		if op.Type == history.Ok {
-			oks[op.F]++
-			total++
-		}
-	}
+	attempts, oks, total := t.attempts(o.Planned)
 	if o.Planned {
 		if total == 0 {
 			reasons = append(reasons, "no operation succeeded, not even a final read")
@@ -174,6 +171,31 @@ func traffic(t *timeline, o Options) (reasons []string) {
 	return reasons
 }
 
+// attempts counts the operations and the successes by the operation's name, of
+// the main phase or of all, and all successes.
+func (t *timeline) attempts(all bool) (attempts, oks map[string]int, total int) {
+	if t.traffic != nil {
+		return t.traffic.attempts(all)
+	}
+	main := t.mainPhase()
+	attempts, oks = map[string]int{}, map[string]int{}
+	for i := range t.operations {
+		op := &t.operations[i]
+		if !isClient(op) || !main.contains(op.Start) && !all {
+			continue
+		}
+		attempts[op.F]++
+		if op.Type == history.Ok {
+			oks[op.F]++
+			total++
+		}
+	}
+	return attempts, oks, total
+}
+
+// enoughUnderFault is how many operations that meet a fault are always enough.
+const enoughUnderFault = 5
+
 // underFaults finds faults that no traffic met. What counts is attempts, not
 // successes: where every node is down there are none. An operation meets a
 // fault if it was under way at any time between the end of the injection and
@@ -186,26 +208,35 @@ func underFaults(t *timeline, o Options) (reasons []string) {
 	}
 	main := t.mainPhase()
 	least := cmp.Or(o.MinimumFault, DefaultMinimumFault)
-	need := min(5, (t.workers()+1)/2)
+	need := min(enoughUnderFault, (t.workers()+1)/2)
 	for k := range t.faults {
 		f := &t.faults[k]
 		start, end := max(f.Start, main.start), min(f.End, main.end)
 		if !f.Verified || end-start < least {
 			continue
 		}
-		from, to := t.faultEvents(f.ID)
-		met := 0
-		for i := range t.operations {
-			op := &t.operations[i]
-			if isClient(op) && op.Index < to && (op.Completion < 0 || op.Completion > from) {
-				met++
-			}
-		}
-		if met < need {
+		if met := t.met(f.ID); met < need {
 			reasons = append(reasons, fmt.Sprintf("fault %s (%s) lasted %.1f s and only %s met it", f.ID, f.describe(), seconds(end-start), plural(met, "operation")))
 		}
 	}
 	return reasons
+}
+
+// met is how many operations met the fault; of more than enoughUnderFault it may
+// be fewer than there are, but enough.
+func (t *timeline) met(id string) int {
+	if t.traffic != nil {
+		return t.traffic.met(id)
+	}
+	from, to := t.faultEvents(id)
+	met := 0
+	for i := range t.operations {
+		op := &t.operations[i]
+		if isClient(op) && op.Index < to && (op.Completion < 0 || op.Completion > from) {
+			met++
+		}
+	}
+	return met
 }
 
 // faultEvents are the indexes of the events between which the fault was fully in force.
@@ -227,35 +258,17 @@ func (t *timeline) faultEvents(id string) (from, to int64) {
 }
 
 // workers is how many processes were active at one time at the most: a process
-// that is retired makes way for its successor.
+// that is retired makes way for its successor. It may be fewer than there were
+// where more make no difference.
 func (t *timeline) workers() int {
-	type life struct{ first, last int64 }
+	if t.traffic != nil {
+		return t.traffic.lives.most()
+	}
 	lives := map[history.Process]life{}
 	for i := range t.operations {
-		o := &t.operations[i]
-		if !isClient(o) {
-			continue
+		if o := &t.operations[i]; isClient(o) {
+			noteLife(lives, o)
 		}
-		x, found := lives[o.Process]
-		if !found {
-			x.first = o.Index
-		}
-		x.last = max(x.last, o.Index, o.Completion)
-		lives[o.Process] = x
 	}
-	type edge struct {
-		at    int64
-		delta int
-	}
-	edges := make([]edge, 0, 2*len(lives))
-	for _, x := range lives {
-		edges = append(edges, edge{x.first, 1}, edge{x.last + 1, -1})
-	}
-	slices.SortFunc(edges, func(a, b edge) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.delta, b.delta)) })
-	most, now := 0, 0
-	for _, e := range edges {
-		now += e.delta
-		most = max(most, now)
-	}
-	return most
+	return mostAlive(lives)
 }

@@ -172,11 +172,9 @@ func scanWitnesses(ctx context.Context, file *history.File, d *results.Document)
 // defaultClaims are the claims that a history without a plan is held to. One
 // that was recorded elsewhere is held to linearizability, as Knossos would;
 // a claim that it was not made to decide would only add an unknown.
-func defaultClaims(operations []history.Operation, format history.Format) (claims []string) {
-	finals := slices.ContainsFunc(operations, func(o history.Operation) bool {
-		return o.Process == history.Nemesis && o.F == history.FPhase && o.Key == history.PhaseFinals
-	})
-	for _, name := range checker.Applicable(operations) {
+func defaultClaims(read readHistory, format history.Format) (claims []string) {
+	finals := read.HasPhase(history.PhaseFinals)
+	for _, name := range read.Applicable() {
 		if !finals && (name == checker.NoLostWrites || name == checker.NoDiscardedWrites) {
 			continue
 		}

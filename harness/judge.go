@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/refute-lab/refute/checker"
@@ -95,23 +97,80 @@ func (o *Outcome) unmet() []string {
 	return lines
 }
 
+// longHistory is from how many operations on a history is surveyed in its file
+// instead of being read into memory. Shorter ones take less time than they
+// are worth thinking about, and get second opinions on what was decided.
+const longHistory = 250_000
+
 // judge decides the claims from the history file alone. With no claims named
 // it decides all that the operations allow. o says how much traffic makes a run
 // valid; what else it holds is set here.
 func judge(ctx context.Context, file *history.File, claims []string, limits plan.Limits, o checker.Options, progress func(string)) (checker.Report, []string, error) {
-	// A million operations are the greater part of the heap and all alive: let
-	// the collector not wait until as much garbage lies beside them.
-	defer debug.SetGCPercent(debug.SetGCPercent(40))
-	operations, summary, err := file.ReadAll(ctx)
+	count, err := file.Count(ctx)
 	if err != nil {
 		return checker.Report{}, nil, err
 	}
+	survey := count >= longHistory
+	if survey && checker.FitsInMemory(count, limits.CheckMemory) {
+		// What a claim needs in memory is better read at once.
+		survey = !checker.NeedsWhole(orAll(claims))
+	}
+	return judgeBy(ctx, file, survey, claims, limits, o, progress)
+}
+
+// orAll returns the claims, or all that there are if none is named.
+func orAll(claims []string) []string {
+	if len(claims) > 0 {
+		return claims
+	}
+	for _, c := range checker.Claims() {
+		claims = append(claims, c.Name)
+	}
+	return claims
+}
+
+// withoutWhole separates the claims that need the whole history in memory from the others.
+func withoutWhole(claims []string) (kept, left []string) {
+	for _, c := range claims {
+		if checker.NeedsWhole([]string{c}) {
+			left = append(left, c)
+		} else {
+			kept = append(kept, c)
+		}
+	}
+	return kept, left
+}
+
+// judgeBy is judge by a survey of the file, or else from memory.
+func judgeBy(ctx context.Context, file *history.File, survey bool, claims []string, limits plan.Limits, o checker.Options, progress func(string)) (checker.Report, []string, error) {
+	// A million operations are the greater part of the heap and all alive: let
+	// the collector not wait until as much garbage lies beside them.
+	defer debug.SetGCPercent(debug.SetGCPercent(40))
+	var read readHistory
+	var err error
+	if survey {
+		read, err = checker.TakeSurvey(ctx, file.Source)
+	} else {
+		var whole wholeHistory
+		whole, _, err = file.ReadAll(ctx)
+		read = whole
+	}
+	if err != nil {
+		return checker.Report{}, nil, err
+	}
+	summary := file.Summary()
 	var warnings []string
 	for _, w := range summary.Warnings {
 		warnings = append(warnings, w.String())
 	}
 	if len(claims) == 0 {
-		claims = defaultClaims(operations, summary.Format)
+		claims = defaultClaims(read, summary.Format)
+		if survey && !checker.FitsInMemory(summary.Operations, limits.CheckMemory) {
+			var left []string
+			if claims, left = withoutWhole(claims); len(left) > 0 {
+				warnings = append(warnings, fmt.Sprintf("not checked, since they need the whole history in memory: %s; --memory gives more, --claims asks for them by name", strings.Join(left, ", ")))
+			}
+		}
 	}
 	if len(claims) == 0 {
 		return checker.Report{}, warnings, errors.New("the history holds no operations that any checker understands: want reads and writes (or adds, or cas)")
@@ -127,6 +186,31 @@ func judge(ctx context.Context, file *history.File, claims []string, limits plan
 		}
 		return found
 	}
-	report, err := checker.Check(ctx, operations, o)
+	report, err := read.Check(ctx, o)
 	return report, warnings, err
+}
+
+// readHistory is a history that can be judged: one in memory, or a survey.
+type readHistory interface {
+	Applicable() []string
+	HasPhase(name string) bool
+	Check(ctx context.Context, o checker.Options) (checker.Report, error)
+}
+
+// wholeHistory is a history in memory.
+type wholeHistory []history.Operation
+
+// Applicable lists the claims that speak of the operations.
+func (w wholeHistory) Applicable() []string { return checker.Applicable(w) }
+
+// HasPhase says whether the history has the phase.
+func (w wholeHistory) HasPhase(name string) bool {
+	return slices.ContainsFunc(w, func(o history.Operation) bool {
+		return o.Process == history.Nemesis && o.F == history.FPhase && o.Key == name
+	})
+}
+
+// Check decides the claims.
+func (w wholeHistory) Check(ctx context.Context, o checker.Options) (checker.Report, error) {
+	return checker.Check(ctx, w, o)
 }

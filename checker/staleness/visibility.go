@@ -51,15 +51,31 @@ func width(bucket int) int64 {
 	return max((edges[bucket+1]-edges[bucket])/parts, 1)
 }
 
-func (t *trend) add(time int64, fresh bool) {
-	if t.counts == nil {
-		t.counts = make([]struct{ reads, fresh int }, len(edges)*parts)
-	}
+// partOf is the part, of all buckets together, that has the time.
+func partOf(time int64) int {
 	b := bucketOf(time)
-	c := &t.counts[b*parts+int(min((time-edges[b])/width(b), parts-1))]
+	return b*parts + int(min((time-edges[b])/width(b), parts-1))
+}
+
+func (t *trend) add(time int64, fresh bool) {
+	t.allocate()
+	c := &t.counts[partOf(time)]
 	c.reads++
 	if fresh {
 		c.fresh++
+	}
+}
+
+// addMany counts fresh reads of one part.
+func (t *trend) addMany(part, reads int) {
+	t.allocate()
+	t.counts[part].reads += reads
+	t.counts[part].fresh += reads
+}
+
+func (t *trend) allocate() {
+	if t.counts == nil {
+		t.counts = make([]struct{ reads, fresh int }, len(edges)*parts)
 	}
 }
 

@@ -18,6 +18,7 @@ type Decoder struct {
 	Evidence bool
 
 	shared map[string]string
+	recent *[recentTexts]string
 	list   []int64
 	scan   scanner
 }
@@ -75,6 +76,14 @@ func fieldOf(name []byte) int {
 // skipped, so that a newer file can be read; each of index, time, process,
 // type and f must be there. The event keeps nothing of the line's memory.
 func (d *Decoder) Decode(line []byte, e *Event) error {
+	if d.template(line, e) {
+		return nil
+	}
+	return d.general(line, e)
+}
+
+// general is Decode for a line of any form.
+func (d *Decoder) general(line []byte, e *Event) error {
 	*e = Event{}
 	s := &d.scan
 	s.data, s.pos = line, 0

@@ -12,8 +12,8 @@ import (
 // EvidenceReader finds the evidence of single completion events in a history
 // file. Evidence is the largest part of a history and is wanted for the few
 // operations of a witness only, so it is not kept in memory: the reader knows
-// the offset of every 512th event (16 bytes for a thousand events) and reads
-// on from there. In a gzipped file it must read from the beginning each time;
+// which event begins each block of the file (16 bytes for some hundred
+// kilobytes) and reads on from there. In a gzipped file it must read from the beginning each time;
 // Read then finds any number of events in one pass.
 //
 // It is safe for concurrent use.
@@ -83,7 +83,7 @@ func (r *EvidenceReader) Read(ctx context.Context, indexes []int64) (map[int64]*
 	}
 	wanted := slices.Clone(indexes)
 	slices.Sort(wanted)
-	for pass := (evidencePass{h: h, marks: scan.marks}); len(wanted) > 0; wanted = wanted[1:] {
+	for pass := (evidencePass{h: h, scan: scan}); len(wanted) > 0; wanted = wanted[1:] {
 		e, err := pass.event(ctx, wanted[0])
 		if errors.Is(err, io.EOF) {
 			break
@@ -101,7 +101,7 @@ func (r *EvidenceReader) Read(ctx context.Context, indexes []int64) (map[int64]*
 // evidencePass reads events at growing indexes.
 type evidencePass struct {
 	h     *File
-	marks []int64
+	scan  *prescan
 	lines *lineReader
 	due   int64 // index of the event that lines gives next
 	last  *Event
@@ -159,15 +159,11 @@ func (p *evidencePass) seek(index int64) error {
 		p.lines = newLineReader(text)
 		return nil
 	}
-	mark := index / markEvery
-	if p.lines != nil && p.due >= mark*markEvery {
+	mark := p.scan.before(index)
+	if p.lines != nil && p.due >= mark.event {
 		return nil
 	}
-	if mark >= int64(len(p.marks)) {
-		return io.EOF
-	}
-	offset := p.marks[mark]
-	p.lines = newLineReader(io.NewSectionReader(p.h.file, offset, p.h.size-offset))
-	p.due = mark * markEvery
+	p.lines = newLineReader(io.NewSectionReader(p.h.file, mark.offset, p.h.size-mark.offset))
+	p.due = mark.event
 	return nil
 }

@@ -1,11 +1,7 @@
 package history
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,7 +13,7 @@ import (
 // events (Evidence). Its length is fixed when it is opened: what a run that
 // is still going on appends later is not seen.
 //
-// Before the first pass it is scanned once for its digest, the number of its
+// Before the first pass it is looked over once for the number of its
 // operations and the ends of its long nemesis operations, so that no pass has
 // to hold back all the operations of a phase until the phase ends. It may be
 // used concurrently.
@@ -29,19 +25,9 @@ type File struct {
 	gzip   bool
 	mu     sync.Mutex
 	scan   *prescan
+	sha256 string // once a pass has read the whole file
 	latest Summary
 }
-
-// prescan is what the first pass over a file learns.
-type prescan struct {
-	invocations int64
-	ahead       map[int64]*Event
-	marks       []int64 // offsets of the events 0, markEvery, 2·markEvery, …
-	sha256      string
-}
-
-// markEvery is the distance, in events, of the places whose offset is kept.
-const markEvery = 512
 
 // Open opens a history of any known format, gzipped or not; the path "-" is
 // the standard input. What cannot be read twice (the standard input, a pipe)
@@ -95,6 +81,7 @@ func spool(name string, r io.Reader) (*File, error) {
 
 func open(path string, f *os.File, size int64) (*File, error) {
 	h := &File{path: path, file: f, size: size}
+	h.opts.block = int(min(blockSize, size+1)) // to read one byte less shows the end
 	var summary Summary
 	text, err := unpack(h.section(), &summary)
 	if err == nil {
@@ -127,22 +114,42 @@ func (h *File) operations(ctx context.Context, opts Options, yield func(*Operati
 	if err != nil {
 		return Summary{}, err
 	}
-	opts.ahead, opts.hashed = scan.ahead, true
+	h.mu.Lock()
+	opts.ahead, opts.hashed = scan.ahead, h.sha256 != ""
+	h.mu.Unlock()
 	summary, err := ReadOperations(ctx, h.section(), opts, yield)
-	summary.Bytes, summary.SHA256 = h.size, scan.sha256
 	if err != nil {
 		return summary, fmt.Errorf("%s: %w", h.path, err)
 	}
 	h.mu.Lock()
+	defer h.mu.Unlock()
+	if summary.SHA256 != "" {
+		h.sha256 = summary.SHA256
+	}
+	summary.Bytes, summary.SHA256 = h.size, h.sha256
 	h.latest = summary
-	h.mu.Unlock()
 	return summary, nil
 }
 
-// Source is Operations without the summary, in the form that checkers take.
+// Source is Operations without the summary, in the form that checkers take. An
+// operation is valid until yield returns, and its memory is used again then;
+// its strings and values may be kept.
 func (h *File) Source(ctx context.Context, yield func(*Operation) bool) error {
-	_, err := h.Operations(ctx, yield)
+	opts := h.opts
+	opts.copied = true
+	_, err := h.operations(ctx, opts, yield)
 	return err
+}
+
+// Count returns how many invocations the file has, by the first look over it:
+// it does not judge whether the history is valid, and in a form that no Writer
+// gives, lines that only mention the word are counted too.
+func (h *File) Count(ctx context.Context) (int64, error) {
+	scan, err := h.prescan(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return scan.invocations, nil
 }
 
 // Summary is that of the latest pass that ended without error; zero before.
@@ -153,7 +160,7 @@ func (h *File) Summary() Summary {
 }
 
 // ReadAll returns all operations in the order of invocation. Their number is
-// known from the scan, so that they lie in one piece without spare room:
+// known from the first look, so that they lie in one piece without spare room:
 // about 160 bytes each, beside the strings and lists.
 func (h *File) ReadAll(ctx context.Context) ([]Operation, Summary, error) {
 	scan, err := h.prescan(ctx)
@@ -181,77 +188,4 @@ func ReadFile(ctx context.Context, path string) ([]Operation, Summary, error) {
 	}
 	defer h.Close()
 	return h.ReadAll(ctx)
-}
-
-// prescan makes the first pass, once.
-func (h *File) prescan(ctx context.Context) (*prescan, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.scan != nil {
-		return h.scan, nil
-	}
-	stored := &storedReader{r: h.section(), digest: sha256.New()}
-	text, err := unpack(stored, &Summary{})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", h.path, err)
-	}
-	scan := &prescan{ahead: make(map[int64]*Event)}
-	if err := scan.lines(ctx, text, h.opts.Format); err != nil {
-		return nil, fmt.Errorf("%s: %w", h.path, err)
-	}
-	if _, err := io.Copy(io.Discard, stored); err != nil {
-		return nil, fmt.Errorf("%s: read history: %w", h.path, err)
-	}
-	scan.sha256 = stored.sum()
-	h.scan = scan
-	return scan, nil
-}
-
-// lines looks at every line without judging it: what is wrong will be said by
-// the pass that reads the operations. It only has to be right for files that are.
-func (p *prescan) lines(ctx context.Context, text *bufio.Reader, format Format) error {
-	lines, decoder := newLineReader(text), NewDecoder()
-	invoke, nemesis := []byte(`invoke`), []byte(`"nemesis"`)
-	open := make(map[pairKey]int64)
-	for n := 0; ; n++ {
-		if n&1023 == 0 && ctx.Err() != nil {
-			return fmt.Errorf("read history: %w", ctx.Err())
-		}
-		line, _, err := lines.next()
-		if err != nil {
-			var bad *FormatError
-			if errors.Is(err, io.EOF) || errors.As(err, &bad) {
-				return nil
-			}
-			return err
-		}
-		if format != FormatJSONL {
-			p.invocations += int64(bytes.Count(line, invoke))
-			continue
-		}
-		if n%markEvery == 0 {
-			p.marks = append(p.marks, lines.start)
-		}
-		if bytes.Contains(line, invoke) {
-			p.invocations++
-		}
-		if bytes.Contains(line, nemesis) {
-			p.nemesis(decoder, line, open)
-		}
-	}
-}
-
-// nemesis pairs the nemesis' operations.
-func (p *prescan) nemesis(decoder *Decoder, line []byte, open map[pairKey]int64) {
-	e := new(Event)
-	if decoder.Decode(line, e) != nil || e.Process != Nemesis {
-		return
-	}
-	key := pairKey{Nemesis, e.F, e.Key}
-	if e.Type == Invoke {
-		open[key] = e.Index
-	} else if invocation, ok := open[key]; ok {
-		p.ahead[invocation] = e
-		delete(open, key)
-	}
 }

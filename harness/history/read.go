@@ -40,6 +40,9 @@ type Options struct {
 	hashed bool
 	// copied says that yield keeps no operation, so that their memory can be used again.
 	copied bool
+	// block, if not 0, is the size of the blocks in which refute's own format
+	// is read by several workers. The reader must not block for long then.
+	block int
 }
 
 // Summary describes a history that was read.
@@ -107,12 +110,16 @@ func ReadOperations(ctx context.Context, r io.Reader, opts Options, yield func(*
 		}
 	}
 	summary.Format = opts.Format
-	src, err := newSource(text, opts.Format, &summary)
-	if err != nil {
-		return summary, err
-	}
 	a := assembler{valid: newValidator(opts.Format != FormatJSONL), yield: yield, ahead: opts.ahead, reuse: opts.copied}
-	err = a.run(ctx, src)
+	if opts.block > 0 && opts.Format == FormatJSONL {
+		err = a.runBlocks(ctx, text, opts.block, &summary)
+	} else {
+		var src source
+		if src, err = newSource(text, opts.Format, &summary); err != nil {
+			return summary, err
+		}
+		err = a.run(ctx, src)
+	}
 	summary.Events, summary.Operations = a.valid.events, a.valid.slots
 	if err != nil || a.stopped {
 		return summary, err
@@ -250,20 +257,25 @@ func (a *assembler) run(ctx context.Context, src source) error {
 		if err != nil {
 			return err
 		}
-		slot, err := a.valid.check(&e, line)
-		if err != nil {
+		if err := a.event(&e, line); err != nil || a.stopped {
 			return err
-		}
-		if e.Type == Invoke {
-			a.invoke(&e)
-		} else {
-			a.complete(slot, &e)
-		}
-		if a.stopped {
-			return nil
 		}
 	}
 	a.finish()
+	return nil
+}
+
+// event takes the next event, which stands in that line.
+func (a *assembler) event(e *Event, line int64) error {
+	slot, err := a.valid.check(e, line)
+	if err != nil {
+		return err
+	}
+	if e.Type == Invoke {
+		a.invoke(e)
+	} else {
+		a.complete(slot, e)
+	}
 	return nil
 }
 

@@ -29,18 +29,19 @@ type validator struct {
 	next    int64
 	time    int64
 	slots   int64
-	clients map[Process]*pairState
+	clients clientTable
 	nemesis map[pairKey]*pairState
 }
 
 func newValidator(gaps bool) *validator {
-	return &validator{gaps: gaps, clients: make(map[Process]*pairState), nemesis: make(map[pairKey]*pairState)}
+	return &validator{gaps: gaps, nemesis: make(map[pairKey]*pairState)}
 }
 
 // state returns the record of the event's process, or nil if there is none.
+// It is valid until another process is asked about.
 func (v *validator) state(e *Event) *pairState {
 	if e.Process != Nemesis {
-		return v.clients[e.Process]
+		return v.clients.get(e.Process)
 	}
 	return v.nemesis[pairKey{Nemesis, e.F, e.Key}]
 }
@@ -58,10 +59,10 @@ func (v *validator) check(e *Event, line int64) (slot int64, err error) {
 			return 0, bad
 		}
 		if s == nil {
-			s = new(pairState)
 			if e.Process != Nemesis {
-				v.clients[e.Process] = s
+				s = v.clients.add(e.Process, v.slots)
 			} else {
+				s = new(pairState)
 				v.nemesis[pairKey{Nemesis, e.F, e.Key}] = s
 			}
 		}
@@ -78,7 +79,11 @@ func (v *validator) check(e *Event, line int64) (slot int64, err error) {
 	v.events++
 	v.next = e.Index + 1
 	v.time = e.Time
-	return s.slot, nil
+	slot = s.slot
+	if s.retired {
+		v.clients.retire(e.Process)
+	}
+	return slot, nil
 }
 
 // form checks what needs no knowledge of other operations.
