@@ -54,7 +54,6 @@ type siblingStore struct {
 	roam, disorder  bool
 	unknown         float64
 	held            [][]siblingState // by replica and key
-	delivered       []int            // by replica, how many of the log
 	log             []siblingUpdate
 	counters        [][]int64
 	next            []history.Process

@@ -39,9 +39,9 @@ type kindTraffic struct {
 
 // faultTraffic counts the operations that meet a fault, up to enoughUnderFault.
 type faultTraffic struct {
-	from         int64 // index of the event after which the fault is fully in force
-	met          int
-	healed, done bool
+	from   int64 // index of the event after which the fault is fully in force
+	met    int
+	healed bool
 }
 
 // note takes a client's operation into account.

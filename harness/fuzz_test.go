@@ -17,7 +17,7 @@ import (
 // ends with a verdict or with one line that blames the file; and no checker
 // panics, which would show as an explanation that says so.
 func FuzzCheckFile(f *testing.F) {
-	for _, pattern := range []string{"../checker/testdata/*/*.jsonl", "history/testdata/*/*"} {
+	for _, pattern := range []string{"../checker/testdata/*/*.jsonl", "history/testdata/good/*", "history/testdata/bad/*"} {
 		files, err := filepath.Glob(pattern)
 		require.NoError(f, err)
 		require.NotEmpty(f, files)

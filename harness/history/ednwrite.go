@@ -135,7 +135,6 @@ type ednWriter struct {
 	out   *bufio.Writer
 	calls map[Process]ednCall
 	count Written
-	buf   []byte
 	// reader reads what is to be written, to see that it says the same.
 	reader *jepsenReader
 	// written has the first write of each value to each key, for Elle.
