@@ -21,6 +21,7 @@ type checkFlags struct {
 	edn, ednForm  string
 	timeout       time.Duration
 	parallel      int
+	siblings      int
 	json, quiet   bool
 }
 
@@ -62,6 +63,7 @@ undecided; else 0. A file that cannot be read does not keep the others from bein
 	flags.DurationVar(&f.timeout, "check-timeout", harness.DefaultCheckTimeout, "longest time for one file; what is undecided then is unknown")
 	flags.StringVar(&f.memory, "memory", "4GiB", "bound on the heap of all checks together: a search that would need more ends as unknown, and a file that does not fit beside others waits")
 	flags.IntVar(&f.parallel, "parallel", 0, "files that are checked at the same time (default: one on each core)")
+	flags.IntVar(&f.siblings, "max-siblings", checker.DefaultMaximumSiblings, "versions of a key that may stand side by side under the claim bounded-siblings")
 	flags.StringVar(&f.edn, "edn", "", "also write the history as EDN for Jepsen's checkers: a new file (.gz: gzipped), or for several a folder")
 	flags.StringVar(&f.ednForm, "edn-form", string(history.Knossos), "for whom --edn writes: knossos (reads, writes, cas; keys as [key value]) or elle (transactions)")
 	flags.BoolVar(&f.quiet, "quiet", false, "no progress, and of several files only the table")
@@ -72,7 +74,7 @@ undecided; else 0. A file that cannot be read does not keep the others from bein
 
 // checking is what the flags ask for.
 func (f *checkFlags) checking(c *cobra.Command, args []string) (harness.Checking, error) {
-	checking := harness.Checking{Paths: args, Model: f.model, Timeout: f.timeout, Parallel: f.parallel,
+	checking := harness.Checking{Paths: args, Model: f.model, Timeout: f.timeout, Parallel: f.parallel, MaximumSiblings: f.siblings,
 		EDN: harness.EDNOutput{Path: f.edn, Form: history.EDNForm(f.ednForm)}}
 	if c.Flags().Changed("claims") {
 		checking.Claims = append([]string{}, f.claims...) // not nil: none is an error
@@ -87,6 +89,9 @@ func (f *checkFlags) checking(c *cobra.Command, args []string) (harness.Checking
 	}
 	if c.Flags().Changed("parallel") && f.parallel < 1 {
 		return checking, fmt.Errorf("--parallel %d: want 1 or more", f.parallel)
+	}
+	if f.siblings < 1 {
+		return checking, fmt.Errorf("--max-siblings %d: want 1 or more", f.siblings)
 	}
 	if f.timeout <= 0 {
 		return checking, fmt.Errorf("--check-timeout %s: want a positive length of time", f.timeout)

@@ -266,6 +266,7 @@ func TestWrongUsageOfCheckIsOneLine(t *testing.T) {
 		"is no size":                   {"check", file, "--memory", "lots"},
 		"at least 16 MiB":              {"check", file, "--memory", "1KiB"},
 		"--parallel 0":                 {"check", file, "--parallel", "0"},
+		"--max-siblings 0":             {"check", file, "--max-siblings", "0"},
 		"--check-timeout -1s":          {"check", file, "--check-timeout", "-1s"},
 		"unknown form of EDN":          {"check", file, "--edn", "x.edn", "--edn-form", "xml"},
 		"give --edn too":               {"check", file, "--edn-form", "elle"},
@@ -275,6 +276,15 @@ func TestWrongUsageOfCheckIsOneLine(t *testing.T) {
 	} {
 		oneLine(t, wants, args...)
 	}
+}
+
+func TestHowManySiblingsAreTooMany(t *testing.T) {
+	file := filepath.Join("checker", "testdata", "replicas", "good-hundred-siblings.jsonl")
+	code, _, _ := refute(t, "check", file, "--claims", "bounded-siblings")
+	assert.Zero(t, code)
+	code, stdout, _ := refute(t, "check", file, "--claims", "bounded-siblings", "--max-siblings", "99")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stdout, "more than 99")
 }
 
 func TestHelpOfCheckNamesClaimsAndModels(t *testing.T) {

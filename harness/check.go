@@ -37,6 +37,9 @@ type Checking struct {
 	// Model says what the keys are, by its name in checker.Models; empty: that is found
 	// out from the operations.
 	Model string
+	// MaximumSiblings is how many versions of a key may stand side by side
+	// under the claim bounded-siblings; 0 is checker.DefaultMaximumSiblings.
+	MaximumSiblings int
 	// Timeout is the longest time for one history; 0 is DefaultCheckTimeout.
 	Timeout time.Duration
 	// Memory is the heap of all checks together, in bytes; 0 is DefaultCheckMemory.
@@ -115,7 +118,7 @@ func (c *Checking) file(ctx context.Context, path string, progress func(string))
 	}
 	defer file.Close()
 	options := trafficOptions(run.Plan)
-	options.Model = c.Model
+	options.Model, options.MaximumSiblings = c.Model, c.MaximumSiblings
 	limits := plan.Limits{Check: plan.Duration(c.Timeout), CheckMemory: c.Memory}
 	report, warnings, err := judge(ctx, file, claims, limits, options, progress)
 	if err != nil {
