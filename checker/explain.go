@@ -24,7 +24,9 @@ func explain(t *timeline, f finding, why string, o Options) (explanation, summar
 		for _, p := range f.positions[:min(len(f.positions), 6)] {
 			parts = append(parts, n.evidence(p))
 		}
-		timestamps = n.timestamps()
+		if !strings.Contains(why, CauseClockSkew) { // which says it already
+			timestamps = n.timestamps()
+		}
 	}
 	return sentences(append(parts, timestamps, faults)...), sentences(story, why, timestamps, faults)
 }
