@@ -239,7 +239,7 @@ func histogram(s *staleness.Report) []versionsView {
 			text += "–" + thousands(b.Most)
 		}
 		bars = append(bars, versionsView{text, thousands(b.Reads), percent(float64(b.Reads) / float64(max(s.Stale.Of, 1))),
-			max(int(100*math.Log1p(float64(b.Reads))/math.Log1p(float64(most))), 1)})
+			logarithmic(b.Reads, most)})
 	}
 	return bars
 }

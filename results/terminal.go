@@ -121,7 +121,7 @@ func (t *terminal) claims() {
 		if c.Verdict == checker.Refuted {
 			found = thousands(max(c.Found, len(c.Witnesses)))
 		}
-		rows = append(rows, []string{clip(c.Claim, 30), verdictWord(c.Verdict), found, seconds(c.Seconds), clip(c.Checker, 40)})
+		rows = append(rows, []string{clip(c.Claim, 30), c.word(), found, seconds(c.Seconds), clip(c.Checker, 40)})
 	}
 	if len(rows) == 1 {
 		t.line("No claim was checked.")
@@ -144,7 +144,7 @@ func (t *terminal) claim(position int, c Claim) {
 		return
 	}
 	t.line("")
-	head := clip(c.Claim, 60) + ": " + verdictWord(c.Verdict)
+	head := clip(c.Claim, 60) + ": " + c.word()
 	if c.Verdict == checker.Refuted && t.run.expects(c.Claim) {
 		head += ", as expected"
 	}
@@ -153,8 +153,11 @@ func (t *terminal) claim(position int, c Claim) {
 		t.paragraph("  ", "The claim: "+text)
 	}
 	lead := "Why: "
-	if c.Verdict == checker.Refuted {
+	switch {
+	case c.Verdict == checker.Refuted:
 		lead = "Seen: "
+	case c.Vacuous:
+		lead = "" // it says itself that there was nothing to check
 	}
 	t.paragraph("  ", lead+c.Explanation)
 	if len(c.Witnesses) == 0 {
@@ -214,6 +217,13 @@ func (t *terminal) faults() {
 		for _, sentence := range stalenessSentences(d.Staleness) {
 			t.paragraph("", sentence)
 		}
+	}
+	if d.Sets != nil {
+		t.paragraph("", setsLine(d.Sets))
+	}
+	t.paragraph("", replicasLine(d.Replicas))
+	if d.Siblings != nil && d.Siblings.Several > 0 {
+		t.paragraph("", siblingsLine(d.Siblings))
 	}
 }
 

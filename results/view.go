@@ -29,6 +29,11 @@ type view struct {
 	Buckets                                              []bucketView
 
 	Staleness *stalenessView
+	Sets      *setsView
+	Replicas  *replicasView
+	Siblings  *siblingsView
+
+	ReplicasLegend, SiblingsLegend string
 
 	FaultSummary string
 	Faults       []faultView
@@ -50,7 +55,7 @@ type fact struct{ Name, Value string }
 type claimView struct {
 	Anchor, Name, Word, Found, Checker, Took string
 	Verdict                                  checker.Verdict
-	Expected                                 bool
+	Expected, Vacuous                        bool
 	Meaning, Explanation, Classes, More      string
 	Witnesses                                []witnessView
 }
@@ -115,6 +120,7 @@ func newView(run *Run, visualize Visualize, level detail) *view {
 	v := &viewer{run: run, level: level, visualize: visualize, view: &view{
 		Name: clip(run.name(), 100), Verdict: d.Verdict, Word: verdictWord(d.Verdict), VerdictMeaning: verdictMeaning(d), ValidityMeaning: validityMeaning(d),
 		Command: clip(d.Command, 4000), PlanSHA256: clip(d.PlanSHA256, 64), HistorySHA256: clip(d.HistorySHA256, 64), Version: clip(d.Version, 100),
+		ReplicasLegend: replicasLegend, SiblingsLegend: siblingsLegend,
 		CSS: template.CSS(asset("report.css")), UPlotCSS: template.CSS(asset("uplot/uPlot.min.css")),
 		JS:      template.JS(asset("report.js")),
 		UPlotJS: template.JS("/*!\nuPlot\n" + asset("uplot/LICENSE") + "*/\n" + asset("uplot/uPlot.iife.min.js")),
@@ -146,6 +152,9 @@ func newView(run *Run, visualize Visualize, level detail) *view {
 	v.plan()
 	v.charts()
 	v.staleness()
+	v.sets()
+	v.replicas()
+	v.siblings()
 	v.leftOut()
 	return v.view
 }

@@ -13,8 +13,8 @@ import (
 
 func (v *viewer) claim(position int, c Claim) claimView {
 	out := claimView{
-		Anchor: fmt.Sprintf("claim-%d", position+1), Name: clip(c.Claim, 100), Word: verdictWord(c.Verdict), Found: "–",
-		Checker: clip(c.Checker, 100), Took: seconds(c.Seconds), Verdict: c.Verdict,
+		Anchor: fmt.Sprintf("claim-%d", position+1), Name: clip(c.Claim, 100), Word: c.word(), Found: "–",
+		Checker: clip(c.Checker, 100), Took: seconds(c.Seconds), Verdict: c.Verdict, Vacuous: c.Vacuous && c.Verdict == checker.Unknown,
 		Expected: c.Verdict == checker.Refuted && v.run.expects(c.Claim),
 		Meaning:  meaning(c.Claim), Explanation: clip(c.Explanation, v.level.text),
 	}
@@ -28,7 +28,13 @@ func (v *viewer) claim(position int, c Claim) claimView {
 	if len(classes) > v.level.lists {
 		classes = append(classes[:v.level.lists], "…")
 	}
-	out.Classes = strings.Join(classes, ", ")
+	if len(classes) > 0 {
+		lead := "Counted, though no violation: "
+		if c.Verdict == checker.Refuted {
+			lead = "Found, by class: "
+		}
+		out.Classes = lead + strings.Join(classes, ", ")
+	}
 	for i := range c.Witnesses {
 		if i == v.level.witnesses {
 			break
