@@ -13,9 +13,11 @@ import (
 
 // replicasView is the report's section on what the dumped replicas held.
 type replicasView struct {
-	Lead  string
-	Nodes []nodeView
-	Worst []keyView
+	Lead, Legend string
+	// Different and StandIn say whether any node has such keys.
+	Different, StandIn bool
+	Nodes              []nodeView
+	Worst              []keyView
 }
 
 // nodeView is a node: of how many keys it is a home replica, and how they
@@ -102,9 +104,24 @@ func replicasLead(c *checker.Census) string {
 }
 
 // replicasLegend says what the columns mean.
-const replicasLegend = "Older: the node holds what is certainly older than another's. Missing: it holds nothing of the key, another does. " +
-	"Not certain: the replicas differ, but their writes were concurrent, so that the history does not tell which is the newest. " +
-	"Kept for others: further keys that it holds without being one of their replicas."
+func replicasLegend(different, standIn bool) string {
+	text := "Older: the node holds what is certainly older than another's. Missing: it holds nothing of the key, another does."
+	if different {
+		text += " Not certain: the replicas differ, and the history does not tell which is the newest."
+	}
+	if standIn {
+		text += " Kept for others: further keys that it holds without being one of their replicas."
+	}
+	return text
+}
+
+// someNode says whether any node has keys of that kind.
+func someNode(c *checker.Census, n func(checker.NodeCensus) int) bool {
+	return slices.ContainsFunc(c.Nodes, func(node checker.NodeCensus) bool { return n(node) > 0 })
+}
+
+func different(n checker.NodeCensus) int { return n.Different }
+func standIn(n checker.NodeCensus) int   { return n.StandIn }
 
 func (v *viewer) replicas() {
 	c := v.run.Document.Replicas
@@ -116,6 +133,8 @@ func (v *viewer) replicas() {
 	if c.Divergent == 0 {
 		return
 	}
+	out.Different, out.StandIn = someNode(c, different), someNode(c, standIn)
+	out.Legend = replicasLegend(out.Different, out.StandIn)
 	most := 1
 	for _, n := range c.Nodes {
 		most = max(most, behind(n))
@@ -168,7 +187,7 @@ func markdownReplicas(b *bytes.Buffer, d *Document) {
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", md(clip(n.Node, 60)), thousands(n.Keys), thousands(n.Newest),
 			thousands(n.Older), thousands(n.Missing), thousands(n.Different), thousands(n.StandIn))
 	}
-	fmt.Fprintf(b, "\n%s\n", replicasLegend)
+	fmt.Fprintf(b, "\n%s\n", replicasLegend(true, true))
 	if len(c.Worst) > 0 {
 		b.WriteString("\n| key | what its replicas hold |\n|---|---|\n")
 	}

@@ -38,7 +38,7 @@ func latencyText(q map[string]float64) string {
 func setsLine(s *checker.SetTimeline) string {
 	lost := "none was lost"
 	if s.Lost > 0 {
-		lost = thousands(s.Lost) + " LOST"
+		lost = plural(s.Lost, "was", "were") + " lost"
 	}
 	late := "none appeared late"
 	if s.Stale > 0 {
@@ -105,7 +105,7 @@ func markdownSets(b *bytes.Buffer, d *Document) {
 		return
 	}
 	fmt.Fprintf(b, "\n## Sets\n\n%s\n\n", md(capital(strings.TrimPrefix(setsLine(s), "Sets: "))))
-	b.WriteString("| elements | this run | what it means |\n|---|---|---|\n")
+	b.WriteString("| measure | this run | what it means |\n|---|---|---|\n")
 	for _, m := range setsMeasures(s) {
 		value := m.Value
 		if m.Shown != "" {

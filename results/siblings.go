@@ -32,7 +32,7 @@ func siblingsLine(s *checker.SiblingCounts) string {
 	if s.Several == 0 {
 		return "Siblings: no key had more than one version at a time."
 	}
-	text := fmt.Sprintf("Siblings: %s of %s had several versions side by side, one %s; the bound is %s",
+	text := fmt.Sprintf("Siblings: %s of %s had several versions side by side, %s at most; the bound is %s",
 		thousands(s.Several), count(s.Keys, "key"), thousands(s.Maximum), thousands(s.Bound))
 	if s.Many > 0 {
 		text += fmt.Sprintf("; %s had more than 25, from which on Riak warns", thousands(s.Many))

@@ -3,6 +3,7 @@ package results
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -163,8 +164,20 @@ func (t *terminal) claim(position int, c Claim) {
 	if len(c.Witnesses) == 0 {
 		return
 	}
-	detail := c.detail(0)
 	t.line("")
+	t.witness(position, c)
+	if n := max(c.Found, len(c.Witnesses)) - 1; n > 0 {
+		t.paragraph("  ", "and "+count(n, "more violation")+" of this claim, in the report.")
+	}
+}
+
+// witness tells the claim's first witness.
+func (t *terminal) witness(position int, c Claim) {
+	detail := c.detail(0)
+	if earlier := t.toldBefore(position); earlier != "" {
+		t.paragraph("  ", "Witness: "+witnessTitle(detail)+": the operations shown under "+clip(earlier, 60)+".")
+		return
+	}
 	t.paragraph("  ", "Witness: "+witnessTitle(detail))
 	if detail.Explanation != c.Explanation {
 		t.paragraph("  ", detail.Explanation)
@@ -179,9 +192,21 @@ func (t *terminal) claim(position int, c Claim) {
 			t.paragraph("  ", "In force: "+f.describe()+", "+instant(f.Start)+" to "+f.ended()+", "+f.proof())
 		}
 	}
-	if n := max(c.Found, len(c.Witnesses)) - 1; n > 0 {
-		t.paragraph("  ", "and "+count(n, "more violation")+" of this claim, in the report.")
+}
+
+// toldBefore names the earlier claim whose first witness is the same, told in
+// the same words; empty if there is none.
+func (t *terminal) toldBefore(position int) string {
+	claims := t.run.Document.Claims
+	c := &claims[position]
+	for i := range claims[:position] {
+		earlier := &claims[i]
+		if earlier.Verdict == checker.Refuted && len(earlier.Witnesses) > 0 && slices.Equal(earlier.Witnesses[0], c.Witnesses[0]) &&
+			earlier.detail(0).Explanation == c.detail(0).Explanation {
+			return earlier.Claim
+		}
 	}
+	return ""
 }
 
 // expects says whether the plan wants the claim to be refuted.
@@ -231,7 +256,7 @@ func (t *terminal) verdict() {
 	d := t.run.Document
 	text := "Verdict: " + verdictWord(d.Verdict)
 	t.line(t.paint(verdictColor(d.Verdict), text))
-	if d.Verdict == checker.Holds {
+	if d.Verdict == checker.Holds || d.Verdict == checker.Unknown {
 		t.paragraph("", verdictMeaning(d))
 	}
 	if lead, summary := inShort(d); summary != "" {

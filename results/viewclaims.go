@@ -11,6 +11,10 @@ import (
 	"github.com/refute-lab/refute/harness/history"
 )
 
+// longExplanation is the length in bytes from which on a witness is told first
+// without what each replica answered, which its table shows too.
+const longExplanation = 600
+
 func (v *viewer) claim(position int, c Claim) claimView {
 	out := claimView{
 		Anchor: fmt.Sprintf("claim-%d", position+1), Name: clip(c.Claim, 100), Word: c.word(), Found: "–",
@@ -29,9 +33,12 @@ func (v *viewer) claim(position int, c Claim) claimView {
 		classes = append(classes[:v.level.lists], "…")
 	}
 	if len(classes) > 0 {
-		lead := "Counted, though no violation: "
-		if c.Verdict == checker.Refuted {
-			lead = "Found, by class: "
+		lead, sum := "Counted: ", 0
+		for _, n := range c.Classes {
+			sum += n
+		}
+		if c.Verdict == checker.Refuted && sum == c.Found {
+			lead = "Found, by class: " // else it has what is no violation, too
 		}
 		out.Classes = lead + strings.Join(classes, ", ")
 	}
@@ -56,6 +63,9 @@ func (v *viewer) witness(position, i int, c Claim) witnessView {
 	out := witnessView{Number: v.number, Title: witnessTitle(info)}
 	if info.Explanation != c.Explanation {
 		out.Explanation = clip(info.Explanation, v.level.text)
+		if len(info.Explanation) > longExplanation && info.Summary != "" && info.Summary != info.Explanation {
+			out.Explanation, out.Full = clip(info.Summary, v.level.text), out.Explanation
+		}
 	}
 	out.Cause, out.Remedy = causeText(info), clip(info.Remedy, v.level.text)
 	for _, id := range info.Faults {
