@@ -61,7 +61,7 @@ func TestEveryFormShowsTheCounts(t *testing.T) {
 			`<td class="n">312</td><td>s3</td><td class="n">4.21 s</td><td class="n">1771</td><td class="n">2804</td>`, "turned up", "unexpected", "duplicated",
 		},
 		"replicas": {
-			"4 of 812 keys differ; n4 is behind on 3, n1 on 1. On 2 keys 1 replica is not up to date. On 1 key 2 replicas are not up to date. Which state is the newest is not certain of 1 key.",
+			"4 of 812 keys differ; n4 is behind on 3, n1 on 1. On 2 keys 1 replica is not up to date. On 1 key 2 replicas are not up to date. Of 1 key it is not certain which state is the newest.",
 			`<th scope="row">n4</th><td class="n">470</td><td class="n">467</td><td class="n">1</td><td class="n">2</td><td class="n">0</td><td class="bar behind"><span style="width:100%"></span></td>`,
 			`<td class="n">490</td><td class="n">490</td><td class="n">0</td><td class="n">0</td><td class="n">0</td><td class="bar behind"></td>`, `style="width:33%"`,
 			"<li>n2 up to date: 17, version 9@n2</li>", `<li class="out">n4 missing</li>`, `<li class="out">n1 older: 5, version 3@n1</li>`,

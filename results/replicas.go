@@ -98,7 +98,7 @@ func replicasLead(c *checker.Census) string {
 		}
 	}
 	if c.Undetermined > 0 {
-		text += " Which state is the newest is not certain of " + count(c.Undetermined, "key") + "."
+		text += " Of " + count(c.Undetermined, "key") + " it is not certain which state is the newest."
 	}
 	return text
 }
