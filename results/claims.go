@@ -49,7 +49,11 @@ func verdictMeaning(d *Document) string {
 	}
 	switch d.Verdict {
 	case checker.Refuted:
-		return "The history contradicts " + outOf(counts[checker.Refuted], len(d.Claims)) + "; a witness for each is below." +
+		witness := "; a witness for each is below."
+		if counts[checker.Refuted] == 1 {
+			witness = "; a witness is below."
+		}
+		return "The history contradicts " + outOf(counts[checker.Refuted], len(d.Claims)) + witness +
 			undecided(counts[checker.Unknown]-vacuous, vacuous, len(d.Claims))
 	case checker.Invalid:
 		return "The run cannot be judged: " + count(len(d.Validity), "reason") + " below. No claim passed."
