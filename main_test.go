@@ -108,7 +108,7 @@ func TestTheClaimsOfTheTargetAreThoseOfTheCheckers(t *testing.T) {
 		}
 	}
 	for _, w := range workloads.All() {
-		for _, c := range w.Claims() {
+		for _, c := range append(w.Claims(), w.Occasional()...) {
 			assert.True(t, known[c], "the workload %s decides %s", w.Name(), c)
 		}
 	}
@@ -274,6 +274,20 @@ func TestARunInSimulationEndToEnd(t *testing.T) {
 
 	// Containers have no such faults, and say which.
 	oneLine(t, "power", "run", "--on", "docker", "--plan", filepath.Join(out, "latest", "plan.json"), "--out", out)
+}
+
+// TestAHealthyRunDecidesEveryClaim: with --claims all no claim is left without
+// anything to check, or it would keep the run from holding.
+func TestAHealthyRunDecidesEveryClaim(t *testing.T) {
+	for _, w := range workloads.All() {
+		code, stdout, stderr := refute(t, "run", "--on", "sim", "--workload", w.Name(), "--claims", "all", "--nemesis", "none",
+			"--set", "n=5", "--set", "w=3", "--set", "r=3", "--set", "repair=abd", "--time-limit", "3s", "--seed", "5", "--out", t.TempDir())
+		assert.Equal(t, 0, code, "%s%s", stdout, stderr)
+		assert.Contains(t, stdout, "Verdict: holds")
+		for _, claim := range w.Claims() {
+			assert.Regexp(t, `(?m)^`+claim+` +holds `, stdout)
+		}
+	}
 }
 
 func TestExploreFindsAndShrinks(t *testing.T) {

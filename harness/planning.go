@@ -208,18 +208,20 @@ func shareSettings(given map[string]string, w workloads.Workload) (forTarget, fo
 	return forTarget, forWorkload
 }
 
-// AllClaims stands for every claim that the workload can decide, whether the
-// target makes it or not.
+// AllClaims stands for every claim that any run of the workload can decide,
+// whether the target makes it or not. Those that need something which need not
+// happen are to be named (see workloads.Workload).
 const AllClaims = "all"
 
 // chooseClaims returns the claims to be checked: those asked for, or those of
 // the target's configuration, as far as the workload can decide them.
 func chooseClaims(asked []string, s target.System, w workloads.Workload) ([]string, error) {
-	decidable := w.Claims()
+	always := w.Claims()
+	decidable := slices.Concat(always, w.Occasional())
 	if asked == nil {
 		var claims []string
 		for _, c := range s.Claims() {
-			if slices.Contains(decidable, c) {
+			if slices.Contains(always, c) {
 				claims = append(claims, c)
 			}
 		}
@@ -229,7 +231,7 @@ func chooseClaims(asked []string, s target.System, w workloads.Workload) ([]stri
 		return claims, nil
 	}
 	if len(asked) == 1 && asked[0] == AllClaims {
-		return decidable, nil
+		return always, nil
 	}
 	claims, err := checker.ParseClaims(asked)
 	if err != nil {

@@ -31,10 +31,19 @@ func TestWhichClaimsAreChecked(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{"monotonic-reads", "linearizable"}, named)
 
+	named, err = claims([]string{"no-dirty-reads"}, "register")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"no-dirty-reads"}, named, "what not every run decides is checked where it is named")
+	assert.NotContains(t, all, "no-dirty-reads")
+
+	byDefault, err = claims(nil, "set")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"no-lost-writes", "read-your-writes", "convergence"}, byDefault, "what the target claims, as far as any run of sets decides it")
+
 	_, err = claims([]string{"all,linearizable"}, "register")
 	require.ErrorContains(t, err, `unknown claim "all"`)
 	_, err = claims([]string{"linearizable"}, "set")
-	require.ErrorContains(t, err, "the workload set cannot decide the claim linearizable: it decides ")
+	require.ErrorContains(t, err, "the workload set cannot decide the claim linearizable: it decides no-lost-writes, ")
 	_, err = claims([]string{","}, "register")
 	require.ErrorContains(t, err, "no claim to check")
 }

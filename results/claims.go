@@ -28,25 +28,50 @@ func verdictWord(v checker.Verdict) string {
 	return string(v)
 }
 
+// word is the verdict on a claim as shown to people: that there was nothing to
+// check is no failure to check it.
+func (c *Claim) word() string {
+	if c.Vacuous && c.Verdict == checker.Unknown {
+		return "nothing to check"
+	}
+	return verdictWord(c.Verdict)
+}
+
 // verdictMeaning explains the verdict of a run in one sentence.
 func verdictMeaning(d *Document) string {
 	counts := map[checker.Verdict]int{}
+	vacuous := 0
 	for _, c := range d.Claims {
 		counts[c.Verdict]++
+		if c.Vacuous && c.Verdict == checker.Unknown {
+			vacuous++
+		}
 	}
 	switch d.Verdict {
 	case checker.Refuted:
-		text := "The history contradicts " + outOf(counts[checker.Refuted], len(d.Claims)) + "; a witness for each is below."
-		if n := counts[checker.Unknown]; n > 0 {
-			text += " " + outOf(n, len(d.Claims)) + " could not be decided."
+		witness := "; a witness for each is below."
+		if counts[checker.Refuted] == 1 {
+			witness = "; a witness is below."
 		}
-		return text
+		return "The history contradicts " + outOf(counts[checker.Refuted], len(d.Claims)) + witness +
+			undecided(counts[checker.Unknown]-vacuous, vacuous, len(d.Claims))
 	case checker.Invalid:
 		return "The run cannot be judged: " + count(len(d.Validity), "reason") + " below. No claim passed."
 	case checker.Unknown:
-		return capital(outOf(counts[checker.Unknown], len(d.Claims))) + " could not be decided; none was refuted."
+		return strings.TrimSpace(undecided(counts[checker.Unknown]-vacuous, vacuous, len(d.Claims)) + " None was refuted.")
 	}
 	return "No claim was refuted by this history. That is no proof: another run may refute it."
+}
+
+// undecided says of how many claims nothing is known, and why.
+func undecided(unknown, vacuous, claims int) (text string) {
+	if unknown > 0 {
+		text += " " + capital(outOf(unknown, claims)) + " could not be decided."
+	}
+	if vacuous > 0 {
+		text += " For " + outOf(vacuous, claims) + " there was nothing to check."
+	}
+	return text
 }
 
 // validityMeaning says what an invalid run is still good for.

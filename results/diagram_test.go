@@ -510,6 +510,20 @@ func TestNodesAreInTheOrderOfTheirNumbers(t *testing.T) {
 	assert.Negative(t, compareNodes("a9", "b1"))
 }
 
+// An element of a set has a key of its own: what nodes hold of the set's key says nothing.
+func TestSceneOfASetShowsNoStates(t *testing.T) {
+	run := inversion().tell(t, t.TempDir())
+	scene := *run.Scan.Scene(0, 0)
+	require.NotEmpty(t, scene.diagram(nil, diagramArrows).States)
+	add := *scene.Witness[0]
+	add.F = history.FAdd
+	scene.Witness = append([]*Moment{&add}, scene.Witness[1:]...)
+	d := scene.diagram(nil, diagramArrows)
+	require.NotNil(t, d)
+	assert.Empty(t, d.States)
+	assert.NotEmpty(t, d.Arrows)
+}
+
 func TestSceneOfSeveralKeysShowsNoStates(t *testing.T) {
 	run := inversion().tell(t, t.TempDir())
 	scene := *run.Scan.Scene(0, 0)

@@ -78,7 +78,7 @@ type piece struct {
 func (p *plot) drawStates(node string) {
 	lane := p.lanes[node]
 	p.taken = append(p.taken, box{gutter, lane.Middle - nodeBar/2, p.scale.right, lane.Middle + nodeBar/2})
-	if p.scene.key() == "" {
+	if p.scene.key() == "" || p.scene.ofSet() {
 		return // of several keys: their states don't fit one lane
 	}
 	for _, part := range p.pieces(node) {

@@ -73,4 +73,6 @@
 // Holds is shown as "holds", explained as "not refuted by this history". An
 // unknown claim and an invalid run are errors in junit.xml, not skipped
 // tests: a check that could not decide must not look like one that passed.
+// A claim about which the history has nothing is shown as "nothing to check":
+// it is unknown too, but nothing went wrong, and more time would not help.
 package results

@@ -69,6 +69,8 @@ type Claim struct {
 	// WitnessDetails says more about each element of Witnesses, in the same order.
 	WitnessDetails []WitnessDetail `json:"witness_details,omitempty"`
 	Explanation    string          `json:"explanation"`
+	// Vacuous says that the verdict is unknown because there was nothing to check.
+	Vacuous bool `json:"vacuous,omitempty"`
 	// Seconds is how long the check took.
 	Seconds float64 `json:"seconds"`
 	// Found counts all violations, of which Witnesses shows some; Classes counts them by class.
@@ -149,7 +151,7 @@ func newClaim(r checker.Result) Claim {
 	c := Claim{
 		Claim: r.Claim, Verdict: r.Verdict, Checker: r.Checker,
 		Witnesses:   make([][]int64, 0, len(r.Witnesses)),
-		Explanation: r.Explanation, Seconds: r.Seconds, Found: r.Found, Classes: r.Classes,
+		Explanation: r.Explanation, Vacuous: r.Vacuous, Seconds: r.Seconds, Found: r.Found, Classes: r.Classes,
 	}
 	for _, w := range r.Witnesses {
 		c.Witnesses = append(c.Witnesses, append([]int64{}, w.Operations...))

@@ -39,7 +39,7 @@ func Markdown(run *Run) []byte {
 		if c.Verdict == checker.Refuted {
 			found = thousands(max(c.Found, len(c.Witnesses)))
 		}
-		word := badge(c.Verdict)
+		word := c.badge()
 		if c.Verdict == checker.Refuted && run.expects(c.Claim) {
 			word += " (expected)"
 		}
@@ -49,6 +49,9 @@ func Markdown(run *Run) []byte {
 		run.markdownClaim(&b, i, c)
 	}
 	markdownStaleness(&b, d)
+	markdownSets(&b, d)
+	markdownReplicas(&b, d)
+	markdownSiblings(&b, d)
 	markdownFaultTable(&b, d)
 	took := run.took()
 	if run.simulated() {
@@ -61,7 +64,7 @@ func Markdown(run *Run) []byte {
 }
 
 func (run *Run) markdownClaim(b *bytes.Buffer, position int, c Claim) {
-	fmt.Fprintf(b, "\n### %s: %s\n\n", md(c.Claim), verdictWord(c.Verdict))
+	fmt.Fprintf(b, "\n### %s: %s\n\n", md(c.Claim), c.word())
 	if text := meaning(c.Claim); text != "" {
 		fmt.Fprintf(b, "*%s*\n\n", md(text))
 	}
@@ -165,6 +168,14 @@ func badge(v checker.Verdict) string {
 		return "❔ unknown"
 	}
 	return "✅ holds"
+}
+
+// badge is the verdict on a claim with its sign.
+func (c *Claim) badge() string {
+	if word := c.word(); word != verdictWord(c.Verdict) {
+		return "➖ " + word
+	}
+	return badge(c.Verdict)
 }
 
 // md escapes what Markdown and its HTML would take for markup, also inside a table.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/refute-lab/refute/harness/history"
 	"github.com/refute-lab/refute/harness/trace"
 )
 
@@ -48,6 +49,13 @@ func (s *Scene) key() string {
 		}
 	}
 	return key
+}
+
+// ofSet says whether the witness is about a set, of which each element has a key of its own.
+func (s *Scene) ofSet() bool {
+	return slices.ContainsFunc(s.Witness, func(m *Moment) bool {
+		return m.F == history.FAdd || m.F == history.FRead && m.operation.Output.Kind() == history.List
+	})
 }
 
 // readTrace adds what the trace file tells to the scenes, within bounds. A

@@ -165,7 +165,7 @@ func stalenessSentences(s *staleness.Report) []string {
 	}
 	text := "Staleness: none of " + count(s.Stale.Of, "read") + " was certainly stale"
 	if s.Stale.Count > 0 {
-		text = fmt.Sprintf("Staleness: %s of %s (%s) were stale, half of them by %s or more, one by %s; at most %s missed",
+		text = fmt.Sprintf("Staleness: %s of %s (%s) were stale, half of them by %s or more, the worst by %s; at most %s missed",
 			thousands(s.Stale.Count), count(s.Stale.Of, "read"), percent(s.Stale.Share), span(s.Age.P50), span(s.Age.Max), count(s.MostVersions.Versions, "version"))
 	}
 	lines := []string{fmt.Sprintf("%s; k = %s, Δ = %s, Γ = %s.", text, kText(s.K), period(s.Delta.Nanoseconds), period(s.Gamma.Nanoseconds))}
@@ -239,7 +239,7 @@ func histogram(s *staleness.Report) []versionsView {
 			text += "–" + thousands(b.Most)
 		}
 		bars = append(bars, versionsView{text, thousands(b.Reads), percent(float64(b.Reads) / float64(max(s.Stale.Of, 1))),
-			max(int(100*math.Log1p(float64(b.Reads))/math.Log1p(float64(most))), 1)})
+			logarithmic(b.Reads, most)})
 	}
 	return bars
 }

@@ -3,6 +3,7 @@ package results
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -121,7 +122,7 @@ func (t *terminal) claims() {
 		if c.Verdict == checker.Refuted {
 			found = thousands(max(c.Found, len(c.Witnesses)))
 		}
-		rows = append(rows, []string{clip(c.Claim, 30), verdictWord(c.Verdict), found, seconds(c.Seconds), clip(c.Checker, 40)})
+		rows = append(rows, []string{clip(c.Claim, 30), c.word(), found, seconds(c.Seconds), clip(c.Checker, 40)})
 	}
 	if len(rows) == 1 {
 		t.line("No claim was checked.")
@@ -144,7 +145,7 @@ func (t *terminal) claim(position int, c Claim) {
 		return
 	}
 	t.line("")
-	head := clip(c.Claim, 60) + ": " + verdictWord(c.Verdict)
+	head := clip(c.Claim, 60) + ": " + c.word()
 	if c.Verdict == checker.Refuted && t.run.expects(c.Claim) {
 		head += ", as expected"
 	}
@@ -153,15 +154,30 @@ func (t *terminal) claim(position int, c Claim) {
 		t.paragraph("  ", "The claim: "+text)
 	}
 	lead := "Why: "
-	if c.Verdict == checker.Refuted {
+	switch {
+	case c.Verdict == checker.Refuted:
 		lead = "Seen: "
+	case c.Vacuous:
+		lead = "" // it says itself that there was nothing to check
 	}
 	t.paragraph("  ", lead+c.Explanation)
 	if len(c.Witnesses) == 0 {
 		return
 	}
-	detail := c.detail(0)
 	t.line("")
+	t.witness(position, c)
+	if n := max(c.Found, len(c.Witnesses)) - 1; n > 0 {
+		t.paragraph("  ", "and "+count(n, "more violation")+" of this claim, in the report.")
+	}
+}
+
+// witness tells the claim's first witness.
+func (t *terminal) witness(position int, c Claim) {
+	detail := c.detail(0)
+	if earlier := t.toldBefore(position); earlier != "" {
+		t.paragraph("  ", "Witness: "+witnessTitle(detail)+": the operations shown under "+clip(earlier, 60)+".")
+		return
+	}
 	t.paragraph("  ", "Witness: "+witnessTitle(detail))
 	if detail.Explanation != c.Explanation {
 		t.paragraph("  ", detail.Explanation)
@@ -176,9 +192,21 @@ func (t *terminal) claim(position int, c Claim) {
 			t.paragraph("  ", "In force: "+f.describe()+", "+instant(f.Start)+" to "+f.ended()+", "+f.proof())
 		}
 	}
-	if n := max(c.Found, len(c.Witnesses)) - 1; n > 0 {
-		t.paragraph("  ", "and "+count(n, "more violation")+" of this claim, in the report.")
+}
+
+// toldBefore names the earlier claim whose first witness is the same, told in
+// the same words; empty if there is none.
+func (t *terminal) toldBefore(position int) string {
+	claims := t.run.Document.Claims
+	c := &claims[position]
+	for i := range claims[:position] {
+		earlier := &claims[i]
+		if earlier.Verdict == checker.Refuted && len(earlier.Witnesses) > 0 && slices.Equal(earlier.Witnesses[0], c.Witnesses[0]) &&
+			earlier.detail(0).Explanation == c.detail(0).Explanation {
+			return earlier.Claim
+		}
 	}
+	return ""
 }
 
 // expects says whether the plan wants the claim to be refuted.
@@ -215,13 +243,20 @@ func (t *terminal) faults() {
 			t.paragraph("", sentence)
 		}
 	}
+	if d.Sets != nil {
+		t.paragraph("", setsLine(d.Sets))
+	}
+	t.paragraph("", replicasLine(d.Replicas))
+	if d.Siblings != nil && d.Siblings.Several > 0 {
+		t.paragraph("", siblingsLine(d.Siblings))
+	}
 }
 
 func (t *terminal) verdict() {
 	d := t.run.Document
 	text := "Verdict: " + verdictWord(d.Verdict)
 	t.line(t.paint(verdictColor(d.Verdict), text))
-	if d.Verdict == checker.Holds {
+	if d.Verdict == checker.Holds || d.Verdict == checker.Unknown {
 		t.paragraph("", verdictMeaning(d))
 	}
 	if lead, summary := inShort(d); summary != "" {

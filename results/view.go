@@ -29,6 +29,11 @@ type view struct {
 	Buckets                                              []bucketView
 
 	Staleness *stalenessView
+	Sets      *setsView
+	Replicas  *replicasView
+	Siblings  *siblingsView
+
+	SiblingsLegend string
 
 	FaultSummary string
 	Faults       []faultView
@@ -50,7 +55,7 @@ type fact struct{ Name, Value string }
 type claimView struct {
 	Anchor, Name, Word, Found, Checker, Took string
 	Verdict                                  checker.Verdict
-	Expected                                 bool
+	Expected, Vacuous                        bool
 	Meaning, Explanation, Classes, More      string
 	Witnesses                                []witnessView
 }
@@ -58,13 +63,15 @@ type claimView struct {
 type witnessView struct {
 	Number             int
 	Title, Explanation string
-	Cause, Remedy      string
-	Faults             []chip
-	Picture            *picture
-	Diagram            *diagram
-	Operations         []operationView
-	Indexes            string
-	Porcupine          string
+	// Full is the explanation with what each replica answered, where Explanation is without.
+	Full          string
+	Cause, Remedy string
+	Faults        []chip
+	Picture       *picture
+	Diagram       *diagram
+	Operations    []operationView
+	Indexes       string
+	Porcupine     string
 }
 
 type chip struct{ Class, Text string }
@@ -115,7 +122,8 @@ func newView(run *Run, visualize Visualize, level detail) *view {
 	v := &viewer{run: run, level: level, visualize: visualize, view: &view{
 		Name: clip(run.name(), 100), Verdict: d.Verdict, Word: verdictWord(d.Verdict), VerdictMeaning: verdictMeaning(d), ValidityMeaning: validityMeaning(d),
 		Command: clip(d.Command, 4000), PlanSHA256: clip(d.PlanSHA256, 64), HistorySHA256: clip(d.HistorySHA256, 64), Version: clip(d.Version, 100),
-		CSS: template.CSS(asset("report.css")), UPlotCSS: template.CSS(asset("uplot/uPlot.min.css")),
+		SiblingsLegend: siblingsLegend,
+		CSS:            template.CSS(asset("report.css")), UPlotCSS: template.CSS(asset("uplot/uPlot.min.css")),
 		JS:      template.JS(asset("report.js")),
 		UPlotJS: template.JS("/*!\nuPlot\n" + asset("uplot/LICENSE") + "*/\n" + asset("uplot/uPlot.iife.min.js")),
 	}}
@@ -146,6 +154,9 @@ func newView(run *Run, visualize Visualize, level detail) *view {
 	v.plan()
 	v.charts()
 	v.staleness()
+	v.sets()
+	v.replicas()
+	v.siblings()
 	v.leftOut()
 	return v.view
 }

@@ -11,10 +11,14 @@ import (
 	"github.com/refute-lab/refute/harness/history"
 )
 
+// longExplanation is the length in bytes from which on a witness is told first
+// without what each replica answered, which its table shows too.
+const longExplanation = 600
+
 func (v *viewer) claim(position int, c Claim) claimView {
 	out := claimView{
-		Anchor: fmt.Sprintf("claim-%d", position+1), Name: clip(c.Claim, 100), Word: verdictWord(c.Verdict), Found: "–",
-		Checker: clip(c.Checker, 100), Took: seconds(c.Seconds), Verdict: c.Verdict,
+		Anchor: fmt.Sprintf("claim-%d", position+1), Name: clip(c.Claim, 100), Word: c.word(), Found: "–",
+		Checker: clip(c.Checker, 100), Took: seconds(c.Seconds), Verdict: c.Verdict, Vacuous: c.Vacuous && c.Verdict == checker.Unknown,
 		Expected: c.Verdict == checker.Refuted && v.run.expects(c.Claim),
 		Meaning:  meaning(c.Claim), Explanation: clip(c.Explanation, v.level.text),
 	}
@@ -28,7 +32,16 @@ func (v *viewer) claim(position int, c Claim) claimView {
 	if len(classes) > v.level.lists {
 		classes = append(classes[:v.level.lists], "…")
 	}
-	out.Classes = strings.Join(classes, ", ")
+	if len(classes) > 0 {
+		lead, sum := "Counted: ", 0
+		for _, n := range c.Classes {
+			sum += n
+		}
+		if c.Verdict == checker.Refuted && sum == c.Found {
+			lead = "Found, by class: " // else it has what is no violation, too
+		}
+		out.Classes = lead + strings.Join(classes, ", ")
+	}
 	for i := range c.Witnesses {
 		if i == v.level.witnesses {
 			break
@@ -50,6 +63,9 @@ func (v *viewer) witness(position, i int, c Claim) witnessView {
 	out := witnessView{Number: v.number, Title: witnessTitle(info)}
 	if info.Explanation != c.Explanation {
 		out.Explanation = clip(info.Explanation, v.level.text)
+		if len(info.Explanation) > longExplanation && info.Summary != "" && info.Summary != info.Explanation {
+			out.Explanation, out.Full = clip(info.Summary, v.level.text), out.Explanation
+		}
 	}
 	out.Cause, out.Remedy = causeText(info), clip(info.Remedy, v.level.text)
 	for _, id := range info.Faults {

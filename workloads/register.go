@@ -36,9 +36,12 @@ func (Register) Settings() []target.Setting {
 func (Register) Claims() []string {
 	return []string{
 		"linearizable", "no-lost-writes", "no-stale-reads", "read-your-writes", "monotonic-reads",
-		"causal", "pram", "consistent-prefix", "writes-follow-reads", "monotonic-writes", "convergence",
+		"causal", "pram", "consistent-prefix", "writes-follow-reads", "monotonic-writes", "convergence", "no-phantom-values",
 	}
 }
+
+// Occasional is no-dirty-reads: without faults no write fails, and then no read can be dirty.
+func (Register) Occasional() []string { return []string{"no-dirty-reads"} }
 
 // DefaultRate is 1,000 operations a second: well below what five nodes on two
 // cores can serve, so that workers stay together and latencies tell of faults.

@@ -35,8 +35,17 @@ func (Set) Settings() []target.Setting {
 	}
 }
 
-// Claims are the claims that set histories can decide.
-func (Set) Claims() []string { return []string{"no-lost-writes", "convergence"} }
+// Claims are the claims that set histories can decide: those for which it
+// does not matter that a set is read element by element. An element that was
+// known before the read of the set began was known before each of its parts
+// did. Linearizability needs reads that take effect at one instant.
+func (Set) Claims() []string {
+	return []string{"no-lost-writes", "no-stale-reads", "read-your-writes", "convergence", "no-phantom-values", "no-duplicates"}
+}
+
+// Occasional are monotonic-reads, for which a process must read a set twice,
+// which with few reads none does, and no-dirty-reads: without faults no add fails.
+func (Set) Occasional() []string { return []string{"monotonic-reads", "no-dirty-reads"} }
 
 // DefaultRate is 200 operations a second: a read costs as many requests as the set has elements.
 func (Set) DefaultRate() float64 { return 200 }

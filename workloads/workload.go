@@ -21,8 +21,12 @@ type Workload interface {
 	Describe() string
 	// Settings lists the workload's own settings, in the order in which help shows them.
 	Settings() []target.Setting
-	// Claims are the claims that a history of this workload can decide.
+	// Claims are the claims that every history of this workload can decide, but
+	// for runs in which hardly anything succeeded.
 	Claims() []string
+	// Occasional are further claims, about which a healthy run may have nothing
+	// to check. They are decided where they are asked for by name.
+	Occasional() []string
 	// DefaultRate is the total rate, in operations a second, when none is asked for.
 	DefaultRate() float64
 	// Main returns the operations of the main phase. It refuses settings that make no sense.
