@@ -209,7 +209,7 @@ func (c *causalOrder) written(event *causalEvent) {
 	var below causalClock
 	first := true
 	if b := c.base(event.key); b != nil {
-		below, first = b.clock, false
+		below, first = b.clock.causalClock, false
 	}
 	overwrite := func(w int32) {
 		first = false
@@ -239,7 +239,7 @@ func (c *causalOrder) written(event *causalEvent) {
 		c.over.start.add(event.key, c.e)
 	}
 	if c.snapshots.unread[c.e] > 0 && len(key.groups) >= manyGroups {
-		c.bases.own(c.session, base{event.key, c.e, known.causalClock, none})
+		c.bases.own(c.session, base{event.key, c.e, known.snapshot(), none})
 	}
 }
 

@@ -5,7 +5,7 @@ package checker
 // overwritten by the base already.
 type base struct {
 	key, write int32
-	clock      causalClock
+	clock      snapshot
 	read       int32 // one that returned the write; none for the session's own write
 }
 
@@ -69,22 +69,23 @@ func (b *bases) forget(session int32) {
 	}
 }
 
-// find is a base of the key: the one that was read last of those that are
-// before, or else the last one of the session's own; nil if there is none.
+// find is the best base of the key, the deepest, of those that are before; nil
+// if there is none. What the session has read or written itself always is.
 func (b *bases) find(session, key int32, before func(b *base) bool) *base {
-	for i := range b.ofKey[key].latest {
-		if x := &b.ofKey[key].kept[i]; before(x) {
-			return x
-		}
-	}
+	var best *base
 	if l := b.ofSession[session]; l != nil {
 		for i := range l.latest {
-			if x := &l.kept[i]; x.key == key {
-				return x
+			if x := &l.kept[i]; x.key == key && (best == nil || x.clock.depth > best.clock.depth) {
+				best = x
 			}
 		}
 	}
-	return nil
+	for i := range b.ofKey[key].latest {
+		if x := &b.ofKey[key].kept[i]; (best == nil || x.clock.depth > best.clock.depth) && before(x) {
+			best = x
+		}
+	}
+	return best
 }
 
 // latest yields the places of those kept, the last one first.

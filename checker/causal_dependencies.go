@@ -165,7 +165,7 @@ func (d *dependencies) overwrites(event *causalEvent) []int32 {
 	base := d.base(event.key)
 	var below causalClock
 	if base != nil {
-		below = base.clock
+		below = base.clock.causalClock
 	}
 	look := func(g *causalGroup) {
 		bound, from := known.of(g.session), below.of(g.session)
