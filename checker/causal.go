@@ -84,26 +84,11 @@ type causalOrder struct {
 	prefixes  []sessionClock // of what counts for consistent prefix
 	snapshots snapshots
 	over      overwriters
-	recent    []recentWrites // by key
+	bases     bases
 	// The event that is visited.
 	e       int32
 	session int32
 }
-
-// recentWrites are the last writes of a key that were read, with what was
-// before them.
-type recentWrites struct {
-	next   int
-	writes [recentlyRead]recentWrite
-}
-
-type recentWrite struct {
-	write int32
-	clock causalClock
-	read  int32 // one that returned it
-}
-
-const recentlyRead = 8
 
 // manyGroups is from how many sessions that write to a key on it pays to look
 // for what can be left out.
@@ -113,7 +98,7 @@ const manyGroups = 8
 func (h *causalHistory) checkOrder(ctx context.Context, o Options, out *violations, prefix bool) error {
 	c := &causalOrder{
 		h: h, out: out, prefix: prefix, clocks: make([]sessionClock, len(h.first)),
-		snapshots: newSnapshots(h), over: newOverwriters(h), recent: make([]recentWrites, len(h.keys)),
+		snapshots: newSnapshots(h), over: newOverwriters(h), bases: newBases(h),
 	}
 	if prefix {
 		c.prefixes = make([]sessionClock, len(h.first))
@@ -153,6 +138,7 @@ func (c *causalOrder) visit(e int32) {
 	}
 	if c.h.following[e] == none {
 		c.clocks[c.session] = sessionClock{} // nobody asks for it again
+		c.bases.forget(c.session)
 	}
 }
 
@@ -176,10 +162,7 @@ func (c *causalOrder) learn(write, key int32) {
 		}
 	}
 	if len(c.h.keys[key].groups) >= manyGroups {
-		if r := &c.recent[key]; r.writes[(r.next+recentlyRead-1)%recentlyRead].write != write {
-			r.writes[r.next%recentlyRead] = recentWrite{write, snapshot, c.e}
-			r.next++
-		}
+		c.bases.read(c.session, base{key, write, snapshot, c.e})
 	}
 	c.snapshots.read(write)
 }
@@ -223,33 +206,40 @@ func (c *causalOrder) written(event *causalEvent) {
 		key.siblings.visited(c.e)
 		return
 	}
-	base := c.base(event.key)
 	var below causalClock
-	if base != nil {
-		below = base.clock
+	first := true
+	if b := c.base(event.key); b != nil {
+		below, first = b.clock.causalClock, false
 	}
-	first := base == nil
-	for i := range key.groups {
-		g := &key.groups[i]
-		w := g.visited
-		if w < below.of(g.session) { // nothing, or all of it is overwritten by the base
-			continue
-		}
-		if g.session != c.session {
-			if bound := known.of(g.session); w >= bound {
-				if w = c.h.latest(g, bound); w < below.of(g.session) {
-					continue
-				}
-			}
-		}
+	overwrite := func(w int32) {
 		first = false
 		if c.over.write.find(w, c.inPast) == none {
 			c.over.write.add(w, c.e)
 		}
 	}
-	groupOf(key.groups, c.session).visit(c.e)
+	own := groupOf(key.groups, c.session)
+	if own.visited != none {
+		overwrite(own.visited)
+	}
+	known.news(below, key.groups, func(g *causalGroup) bool {
+		if g == own || g.visited == none {
+			return true
+		}
+		w := g.visited
+		if bound := known.of(g.session); w >= bound {
+			w = c.h.latest(g, bound)
+		}
+		if w >= below.of(g.session) && w != none { // else all of it is overwritten by the base
+			overwrite(w)
+		}
+		return true
+	})
+	own.visit(c.e)
 	if first {
 		c.over.start.add(event.key, c.e)
+	}
+	if c.snapshots.unread[c.e] > 0 && len(key.groups) >= manyGroups {
+		c.bases.own(c.session, base{event.key, c.e, known.snapshot(), none})
 	}
 }
 
@@ -261,15 +251,9 @@ func (c *causalOrder) inPast(write int32) bool {
 
 // base is a recent write of the key that is before the present event, or nil:
 // whatever was before it is overwritten by it.
-func (c *causalOrder) base(key int32) *recentWrite {
+func (c *causalOrder) base(key int32) *base {
 	if len(c.h.keys[key].groups) < manyGroups {
 		return nil
 	}
-	r := &c.recent[key]
-	for i := r.next - 1; i >= max(0, r.next-recentlyRead); i-- {
-		if b := &r.writes[i%recentlyRead]; c.inPast(b.write) {
-			return b
-		}
-	}
-	return nil
+	return c.bases.find(c.session, key, func(b *base) bool { return c.inPast(b.write) })
 }

@@ -14,7 +14,7 @@ func BenchmarkOrderClaims(b *testing.B) {
 	for _, size := range []struct {
 		operations, processes, keys int
 		unknown                     float64
-	}{{1_000_000, 10, 1000, 0}, {1_000_000, 100, 1000, 0}, {1_000_000, 100, 1, 0}, {1_000_000, 100, 1000, 0.02}, {200_000, 10, 10, 0.3}} {
+	}{{1_000_000, 10, 1000, 0}, {1_000_000, 100, 1000, 0}, {1_000_000, 100, 1, 0}, {1_000_000, 100, 1000, 0.02}, {200_000, 100, 1, 0.02}, {200_000, 100, 1, 0.3}, {200_000, 10, 10, 0.3}} {
 		s := simulation{operations: size.operations, keys: size.keys, processes: size.processes, unknown: size.unknown}
 		operations := s.run(rand.New(rand.NewPCG(1, 2)))
 		for _, claim := range append([]string{ReadYourWrites, MonotonicReads}, orderClaims...) {

@@ -39,12 +39,21 @@ func (c causalClock) page(p int) *clockPage {
 type sessionClock struct {
 	causalClock
 	shared bool
+	depth  int32
 }
 
-// snapshot is the clock as it is now; it stays as it is.
-func (s *sessionClock) snapshot() causalClock {
+// snapshot is a clock that stays as it is. Its depth is the length of the
+// longest chain of reads by which it came to know what it knows (Lamport, Time,
+// Clocks, and the Ordering of Events, 1978): of two clocks the deeper mostly knows more.
+type snapshot struct {
+	causalClock
+	depth int32
+}
+
+// snapshot is the clock as it is now.
+func (s *sessionClock) snapshot() snapshot {
 	s.shared = true
-	return s.causalClock
+	return snapshot{s.causalClock, s.depth}
 }
 
 // own makes the list of pages the session's own, with at least n places.
@@ -59,22 +68,23 @@ func (s *sessionClock) own(n int) {
 // learn adds what the other clock knows, which belongs to an event of the
 // session, and that session up to the event (not included). Whoever knows that
 // knows the rest already.
-func (s *sessionClock) learn(other causalClock, session, event int32) {
+func (s *sessionClock) learn(other snapshot, session, event int32) {
 	if s.of(session) >= event && event > 0 {
 		return
 	}
-	for p, page := range other {
+	s.depth = max(s.depth, other.depth+1)
+	for p, page := range other.causalClock {
 		if page == nil || page == s.page(p) {
 			continue
 		}
 		mine := s.page(p)
 		if mine == nil {
-			s.own(len(other))
+			s.own(len(other.causalClock))
 			s.causalClock[p] = page
 			continue
 		}
 		if joined := mine.join(page); joined != mine {
-			s.own(len(other))
+			s.own(len(other.causalClock))
 			s.causalClock[p] = joined
 		}
 	}
@@ -117,7 +127,7 @@ func (a *clockPage) join(b *clockPage) *clockPage {
 type snapshots struct {
 	// slot is the place of each event's clock, by event; unread how many reads of it are to come.
 	slot, unread []int32
-	clocks       []causalClock
+	clocks       []snapshot
 	free         []int32
 }
 
@@ -126,7 +136,7 @@ func newSnapshots(h *causalHistory) snapshots {
 }
 
 // keep remembers the clock at the write.
-func (s *snapshots) keep(write int32, c causalClock) {
+func (s *snapshots) keep(write int32, c snapshot) {
 	if n := len(s.free); n > 0 {
 		s.slot[write] = s.free[n-1]
 		s.free = s.free[:n-1]
@@ -138,7 +148,7 @@ func (s *snapshots) keep(write int32, c causalClock) {
 }
 
 // of is the clock at the write, which is to be read.
-func (s *snapshots) of(write int32) causalClock { return s.clocks[s.slot[write]] }
+func (s *snapshots) of(write int32) snapshot { return s.clocks[s.slot[write]] }
 
 // read notes that the write has been read once more, and says whether that was the last time.
 func (s *snapshots) read(write int32) (last bool) {
@@ -146,7 +156,7 @@ func (s *snapshots) read(write int32) (last bool) {
 	if s.unread[write] > 0 {
 		return false
 	}
-	s.clocks[s.slot[write]] = nil
+	s.clocks[s.slot[write]] = snapshot{}
 	s.free = append(s.free, s.slot[write])
 	return true
 }

@@ -29,7 +29,7 @@ type dependencies struct {
 	sorted []int32
 	// marked are the writes that were found for the present event.
 	marked  []int32
-	recent  []recentWrites
+	bases   bases
 	e       int32
 	session int32
 }
@@ -39,7 +39,7 @@ func (h *causalHistory) checkDependencies(ctx context.Context, o Options, out *v
 	n := len(h.events)
 	d := &dependencies{
 		h: h, out: out, clocks: make([]sessionClock, len(h.first)), snapshots: newSnapshots(h),
-		over: newOverwriters(h), marked: make([]int32, n), recent: make([]recentWrites, len(h.keys)),
+		over: newOverwriters(h), marked: make([]int32, n), bases: newBases(h),
 	}
 	for i := range d.marked {
 		d.marked[i] = none
@@ -90,6 +90,7 @@ func (d *dependencies) visit(e int32) {
 	}
 	if d.h.following[e] == none {
 		d.clocks[d.session] = sessionClock{}
+		d.bases.forget(d.session)
 	}
 }
 
@@ -133,13 +134,27 @@ func (d *dependencies) observe(write, key int32) {
 			d.over.write.add(u, d.e)
 		}
 	}
-	if d.over.start.find(key, d.countsHere) == none {
+	if !d.observed(key) {
 		d.over.start.add(key, d.e)
 	}
-	if r := &d.recent[key]; r.writes[(r.next+recentlyRead-1)%recentlyRead].write != write {
-		r.writes[r.next%recentlyRead] = recentWrite{write, d.snapshots.of(write), d.e}
-		r.next++
+	d.bases.read(d.session, base{key, write, d.snapshots.of(write), d.e})
+}
+
+// observed says whether a read of the key before the present one counts for what
+// the session writes. It asks the clock, for the reads by sessions that knew
+// nothing when they began may be many.
+func (d *dependencies) observed(key int32) bool {
+	groups := d.reads[key]
+	if own := groupOf(groups, d.session); d.sorted[own.begin] < d.e {
+		return true
 	}
+	observed := false
+	known := d.clocks[d.session].causalClock
+	known.news(nil, groups, func(g *causalGroup) bool {
+		observed = known.of(g.session) > d.sorted[g.begin]
+		return !observed
+	})
+	return observed
 }
 
 // overwrites finds the writes of the key on which the present one depends,
@@ -148,20 +163,20 @@ func (d *dependencies) overwrites(event *causalEvent) []int32 {
 	var found []int32
 	known := &d.clocks[d.session]
 	base := d.base(event.key)
-	for i := range d.reads[event.key] {
-		g := &d.reads[event.key][i]
-		bound, from := known.of(g.session), int32(0)
+	var below causalClock
+	if base != nil {
+		below = base.clock.causalClock
+	}
+	look := func(g *causalGroup) {
+		bound, from := known.of(g.session), below.of(g.session)
 		if g.session == d.session {
 			bound = d.e
 		}
-		if base != nil {
-			from = base.clock.of(g.session)
-			if g.session == d.h.events[base.write].session {
-				from = base.write
-			}
+		if base != nil && g.session == d.h.events[base.write].session {
+			from = base.write
 		}
 		if bound <= from || bound <= d.sorted[g.begin] {
-			continue
+			return
 		}
 		for j := position(d.sorted[g.begin:g.end], bound) - 1; j >= 0; j-- {
 			read := d.sorted[g.begin+j]
@@ -171,6 +186,16 @@ func (d *dependencies) overwrites(event *causalEvent) []int32 {
 			found = d.overwritten(found, d.h.events[read].source)
 		}
 	}
+	own := groupOf(d.reads[event.key], d.session)
+	if own != nil {
+		look(own)
+	}
+	known.news(below, d.reads[event.key], func(g *causalGroup) bool {
+		if g != own {
+			look(g)
+		}
+		return true
+	})
 	if base != nil {
 		found = d.overwritten(found, base.write)
 	}
@@ -191,12 +216,6 @@ func (d *dependencies) overwritten(found []int32, write int32) []int32 {
 
 // base is a write of the key that was read lately and on which the present
 // event depends, or nil.
-func (d *dependencies) base(key int32) *recentWrite {
-	r := &d.recent[key]
-	for i := r.next - 1; i >= max(0, r.next-recentlyRead); i-- {
-		if b := &r.writes[i%recentlyRead]; d.countsHere(b.read) {
-			return b
-		}
-	}
-	return nil
+func (d *dependencies) base(key int32) *base {
+	return d.bases.find(d.session, key, func(b *base) bool { return d.countsHere(b.read) })
 }

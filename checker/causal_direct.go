@@ -208,7 +208,7 @@ func (d *directOrder) overwritten(event *causalEvent) int32 {
 
 // groupOf finds the group of the session, or nil.
 func groupOf(groups []causalGroup, session int32) *causalGroup {
-	i := sort.Search(len(groups), func(i int) bool { return groups[i].session >= session })
+	i := firstGroup(groups, session)
 	if i == len(groups) || groups[i].session != session {
 		return nil
 	}

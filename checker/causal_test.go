@@ -385,3 +385,22 @@ func TestOrderWitnessesProveThemselves(t *testing.T) {
 	t.Log(seen)
 	assert.Len(t, seen, 14)
 }
+
+// TestOrderClaimsEndInTime: many sessions that ended with an operation of
+// unknown outcome, and less time than it takes to look at them all.
+func TestOrderClaimsEndInTime(t *testing.T) {
+	operations := simulation{operations: 100_000, processes: 100, keys: 1, unknown: 0.3}.run(rand.New(rand.NewPCG(1, 2)))
+	timeline, err := newTimeline(operations)
+	require.NoError(t, err)
+	h := newCausalHistory(timeline)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	visited := 0
+	_, err = h.walk(ctx, Options{}, func(int32) {
+		if visited++; visited == 5_000 {
+			cancel()
+		}
+	})
+	require.ErrorContains(t, err, "the time for checking was over")
+	assert.Less(t, visited, 5_000+2*eventsBetweenTimes)
+}

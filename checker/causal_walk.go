@@ -21,8 +21,11 @@ type causalWalk struct {
 	awake   []int32
 }
 
-// eventsBetweenLooks is after how many events the walk looks at the time and the memory.
-const eventsBetweenLooks = 1 << 14
+// How many events the walk visits between looks at the time, and at the memory.
+const (
+	eventsBetweenTimes = 1 << 8
+	eventsBetweenHeaps = 1 << 12
+)
 
 // walk visits all events that have an order and returns the walk. An error
 // says that the time or the memory was used up.
@@ -30,13 +33,11 @@ func (h *causalHistory) walk(ctx context.Context, o Options, visit func(e int32)
 	w := &causalWalk{h: h, done: make([]bool, len(h.events)), waiting: map[int32][]int32{}}
 	w.next = append(w.next, h.first...)
 	for e := range h.events {
-		if e%eventsBetweenLooks == 0 {
-			if ctx.Err() != nil {
-				return w, fmt.Errorf("the time for checking was over after %d of %d events; a longer time would help", e, len(h.events))
-			}
-			if o.Memory > 0 && int64(heap()) > o.Memory {
-				return w, fmt.Errorf("the memory of %d MB was used up after %d of %d events; fewer keys or clients, or more memory, would help", o.Memory>>20, e, len(h.events))
-			}
+		if e%eventsBetweenTimes == 0 && ctx.Err() != nil {
+			return w, fmt.Errorf("the time for checking was over after %d of %d events; a longer time would help", e, len(h.events))
+		}
+		if e%eventsBetweenHeaps == 0 && o.Memory > 0 && int64(heap()) > o.Memory {
+			return w, fmt.Errorf("the memory of %d MB was used up after %d of %d events; fewer keys or clients, or more memory, would help", o.Memory>>20, e, len(h.events))
 		}
 		session := h.events[e].session
 		if w.next[session] != int32(e) {

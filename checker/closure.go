@@ -21,7 +21,8 @@ func (m *missingWrite) lose(o *registerOperation, epoch uint32) {
 
 // without returns the set less the dropped operations and all that would
 // prove nothing without them. Mutations that began after the horizon are
-// outside the set already.
+// outside the set already. When the time is over it is the set as it was, which
+// is no smaller and so is not tried.
 func (s *shrinker) without(set, drop []int32, horizon int64) []int32 {
 	r := s.register
 	s.unmark() // marked: gone
@@ -45,6 +46,9 @@ func (s *shrinker) without(set, drop []int32, horizon int64) []int32 {
 		lose(&r.operations[i])
 	}
 	for changed := true; changed; {
+		if s.late() {
+			return set
+		}
 		changed = false
 		for _, i := range set {
 			o := &r.operations[i]
@@ -79,7 +83,8 @@ func (s *shrinker) without(set, drop []int32, horizon int64) []int32 {
 
 // closeOver adds the writes without which a finding would prove nothing: an
 // observation is a refutation only beside every write of the observed value
-// that could have come before it.
+// that could have come before it. When the time is over it is all operations,
+// which is such a set too.
 func (s *shrinker) closeOver(set []int32) []int32 {
 	r := s.register
 	s.unmark() // marked: in the set
@@ -111,6 +116,9 @@ func (s *shrinker) closeOver(set []int32) []int32 {
 			s.reach(v, since, o.end)
 		}
 		if next == len(s.queue)-1 {
+			if s.further && s.late() {
+				return s.all()
+			}
 			s.addReached(add)
 		}
 	}

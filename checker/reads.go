@@ -339,6 +339,11 @@ func (r *register) backwardFinding(first, between, second int32) finding {
 	return f
 }
 
+// recognizable is up to how many operations a witness is searched for patterns of
+// two and three operations. A longer one was left so by the time, and shows
+// too much for one of them to be its point.
+const recognizable = 200
+
 // recognize names the pattern of a small register history that has no legal order.
 func (r *register) recognize() finding {
 	f := r.impossibleFinding()
@@ -353,6 +358,9 @@ func (r *register) recognize() finding {
 	})
 	if f.class != "" {
 		return f
+	}
+	if len(r.operations) > recognizable {
+		return newFinding(classOther, r.key)
 	}
 	if f := r.staleSwap(&x); f.class != "" {
 		return f

@@ -279,13 +279,19 @@ func (s *shrinker) span(value int32) []int32 {
 	return set
 }
 
-// fromAll makes a witness of the whole register: first the shortest prefix
-// that is illegal, then what of it is needed.
-func (s *shrinker) fromAll() []int32 {
+// all are all operations of the register.
+func (s *shrinker) all() []int32 {
 	all := make([]int32, len(s.register.operations))
 	for i := range all {
 		all[i] = int32(i)
 	}
+	return all
+}
+
+// fromAll makes a witness of the whole register: first the shortest prefix
+// that is illegal, then what of it is needed.
+func (s *shrinker) fromAll() []int32 {
+	all := s.all()
 	ends := make([]int64, 0, len(all))
 	for i := range s.register.operations {
 		if end := s.register.operations[i].end; end != history.Infinity {
@@ -381,7 +387,7 @@ func (s *shrinker) recognize() finding {
 		return named(class, shown)
 	}
 	f := s.sub.recognize()
-	if f.class == classOther && class == "" && s.sub.mismatches == 1 {
+	if f.class == classOther && class == "" && s.sub.mismatches == 1 && len(s.sub.operations) <= recognizable {
 		// Nothing can be left out: without the mismatch there are orders, and
 		// in each the register holds the expected value for all of its time.
 		class = classPinned
