@@ -116,17 +116,25 @@ type answer struct {
 	timedOut bool
 }
 
-// run lets Porcupine decide within the timeout (0: none but the context's end).
-func (l *limiter) run(model porcupine.Model, operations []porcupine.Operation, timeout time.Duration) answer {
+// begin makes a search known, so that it can be stopped, until end.
+func (l *limiter) begin() *search {
 	s := &search{}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.searches[s] = struct{}{}
-	l.mu.Unlock()
-	defer func() {
-		l.mu.Lock()
-		delete(l.searches, s)
-		l.mu.Unlock()
-	}()
+	return s
+}
+
+func (l *limiter) end(s *search) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.searches, s)
+}
+
+// run lets Porcupine decide within the timeout (0: none but the context's end).
+func (l *limiter) run(model porcupine.Model, operations []porcupine.Operation, timeout time.Duration) answer {
+	s := l.begin()
+	defer l.end(s)
 	if l.over.Load() {
 		return answer{porcupine.Unknown, "the time for checking was over", true}
 	}
@@ -157,15 +165,8 @@ func (l *limiter) run(model porcupine.Model, operations []porcupine.Operation, t
 // search lets the searcher decide a prepared register within the timeout (0:
 // none but the context's end).
 func (l *limiter) search(x *searcher, p prepared, timeout time.Duration) answer {
-	s := &search{}
-	l.mu.Lock()
-	l.searches[s] = struct{}{}
-	l.mu.Unlock()
-	defer func() {
-		l.mu.Lock()
-		delete(l.searches, s)
-		l.mu.Unlock()
-	}()
+	s := l.begin()
+	defer l.end(s)
 	x.steps = 0
 	if l.over.Load() {
 		return answer{porcupine.Unknown, "the time for checking was over", true}
