@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -14,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -50,8 +53,12 @@ type settings struct {
 	workers             int
 	// ask is Adviser.Ask, but for tests.
 	ask func(*checker.Adviser, []history.Operation) (checker.Opinions, error)
-	// progress is told of the progress, if it is not nil.
+	// progress is told of the progress, if it is not nil: on a terminal in one
+	// line, elsewhere now and then.
 	progress io.Writer
+	terminal bool
+	// interrupted ends the comparison early; what was compared is reported.
+	interrupted <-chan struct{}
 }
 
 // run is main with its surroundings as arguments; it returns the exit code.
@@ -64,9 +71,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "differential: %v\n", err)
 		return exitUsage
 	}
-	if f, ok := stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		s.progress = stderr
+	if f, ok := stderr.(*os.File); ok {
+		s.progress, s.terminal = stderr, term.IsTerminal(int(f.Fd()))
 	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	s.interrupted = ctx.Done()
 	return s.report(stdout, s.compareAll())
 }
 
@@ -151,26 +161,50 @@ func (s *settings) compareAll() []tally {
 				if s.count > 0 {
 					size = min(batch, s.count-number*batch)
 				}
-				if size <= 0 || !deadline.IsZero() && !time.Now().Before(deadline) {
+				if size <= 0 || !deadline.IsZero() && !time.Now().Before(deadline) || s.isInterrupted() {
 					return
 				}
 				one := s.compare(&a, s.mixes[m], number, size)
 				mu.Lock()
 				tallies[m].add(one)
-				if s.progress != nil && time.Since(shown) > time.Second {
+				if s.progress != nil && time.Since(shown) > s.progressEvery() {
 					shown = time.Now()
-					total := sum(tallies)
-					fmt.Fprintf(s.progress, "\r%s: %d histories, %d disagreements ", time.Since(begin).Round(time.Second), total.histories, total.disagreements)
+					s.tell(time.Since(begin), sum(tallies))
 				}
 				mu.Unlock()
 			}
 		}()
 	}
 	group.Wait()
-	if s.progress != nil {
+	if s.terminal {
 		fmt.Fprint(s.progress, "\r\033[K")
 	}
 	return tallies
+}
+
+func (s *settings) isInterrupted() bool {
+	select {
+	case <-s.interrupted:
+		return true
+	default:
+		return false
+	}
+}
+
+// progressEvery is how long progress is not told again.
+func (s *settings) progressEvery() time.Duration {
+	if s.terminal {
+		return time.Second
+	}
+	return time.Minute
+}
+
+func (s *settings) tell(elapsed time.Duration, total tally) {
+	begin, end := "", "\n"
+	if s.terminal {
+		begin, end = "\r", " "
+	}
+	fmt.Fprintf(s.progress, "%s%s: %d histories, %d disagreements%s", begin, elapsed.Round(time.Second), total.histories, total.disagreements, end)
 }
 
 func (t *tally) add(other tally) {

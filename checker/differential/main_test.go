@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -129,4 +130,24 @@ func TestUsage(t *testing.T) {
 	var out, errors bytes.Buffer
 	assert.Equal(t, exitAgreed, run([]string{"-h"}, &out, &errors))
 	assert.Contains(t, errors.String(), "-operations")
+}
+
+// TestAnInterruptEndsWithTheTable: what was compared until then is reported.
+func TestAnInterruptEndsWithTheTable(t *testing.T) {
+	s, err := parse([]string{"-for", "1h", "-out", t.TempDir()}, io.Discard)
+	require.NoError(t, err)
+	interrupted := make(chan struct{})
+	asked := s.ask
+	s.interrupted = interrupted
+	s.workers = 1
+	s.ask = func(a *checker.Adviser, operations []history.Operation) (checker.Opinions, error) {
+		if interrupted != nil {
+			close(interrupted)
+			interrupted = nil
+		}
+		return asked(a, operations)
+	}
+	var out bytes.Buffer
+	assert.Equal(t, exitAgreed, s.report(&out, s.compareAll()))
+	assert.Contains(t, out.String(), "reads-writes")
 }
