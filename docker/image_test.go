@@ -88,10 +88,10 @@ func TestShellImage(t *testing.T) {
 	}, "USER 4321:4321", `ENTRYPOINT ["/start"]`, "ENV PATH=/bin")
 	c := start(t, e, Spec{Node: "n1", Image: reference, ClientPort: 8080})
 	p := call[protocol.Process](t, c, "n1", protocol.Request{Op: protocol.OpProcess})
-	require.Len(t, p.States, 4, "the shell and its three children")
+	require.Len(t, living(p.States), 4, "the shell and its three children")
 	p = call[protocol.Process](t, c, "n1", within("p", protocol.Request{Op: protocol.OpPause}))
-	require.Len(t, p.States, 4)
-	require.Empty(t, strings.Trim(p.States, "Tt"), "all of them are stopped: %q", p.States)
+	require.Len(t, living(p.States), 4)
+	require.Empty(t, strings.Trim(living(p.States), "Tt"), "all of them are stopped: %q", p.States)
 	call[protocol.Process](t, c, "n1", protocol.Request{Op: protocol.OpResume, Fault: "p"})
 	ready(t, c, "n1")
 	p = call[protocol.Process](t, c, "n1", within("k", protocol.Request{Op: protocol.OpKill}))
@@ -104,6 +104,10 @@ func TestShellImage(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 2, strings.Count(string(log), "shell starts"), "both starts are in the log")
 }
+
+// living are the states without those of processes that have ended and that
+// nobody has waited for yet, as the shell's first commands may have.
+func living(states string) string { return strings.ReplaceAll(states, "Z", "") }
 
 func TestImageIsMadeOnce(t *testing.T) {
 	e := engine(t)
