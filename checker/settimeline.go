@@ -145,19 +145,6 @@ func (s *setHistory) lostLatency(e *element) int64 {
 	return max(0, s.operations[e.present].Start-e.known)
 }
 
-// latencyQuantiles are quantiles in milliseconds of times in nanoseconds, which are sorted.
-func latencyQuantiles(times []int64) map[string]float64 {
-	if len(times) == 0 {
-		return nil
-	}
-	slices.Sort(times)
-	out := map[string]float64{}
-	for name, q := range shownQuantiles {
-		out[name] = float64(quantile(times, q)) / 1e6
-	}
-	return out
-}
-
 // classDuplicate: an element stands twice in one read.
 const classDuplicate = "duplicate-element"
 

@@ -42,13 +42,7 @@ func stats(t *timeline) Stats {
 			s.Info++
 		}
 	}
-	if len(latencies) > 0 {
-		slices.Sort(latencies)
-		s.LatencyMillis = map[string]float64{}
-		for name, q := range shownQuantiles {
-			s.LatencyMillis[name] = float64(latencies[quantileRank(len(latencies), q)]) / 1e6
-		}
-	}
+	s.LatencyMillis = latencyQuantiles(latencies)
 	return s
 }
 
@@ -69,6 +63,20 @@ func (t *timeline) mainPhase() span {
 
 // shownQuantiles are those that reports tell of times.
 var shownQuantiles = map[string]float64{"p50": .5, "p95": .95, "p99": .99, "max": 1}
+
+// latencyQuantiles are quantiles in milliseconds of times in nanoseconds, which
+// it sorts; nil of none.
+func latencyQuantiles(times []int64) map[string]float64 {
+	if len(times) == 0 {
+		return nil
+	}
+	slices.Sort(times)
+	out := map[string]float64{}
+	for name, q := range shownQuantiles {
+		out[name] = float64(quantile(times, q)) / 1e6
+	}
+	return out
+}
 
 // quantile is the least element that at least the fraction q of the sorted elements do not exceed.
 func quantile(sorted []int64, q float64) int64 { return sorted[quantileRank(len(sorted), q)] }
