@@ -3,32 +3,42 @@ package core
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // How a node joins, leaves or takes the place of another: what it says of
 // itself next, and when. The statuses and their meaning are in membership.go.
 //
-//	join     → joining → [fetch] → arriving → [all know] → normal
-//	leave    → leaving → [the heirs fetch] → departing → [all know] → left
+//	join     → joining → [all agree] → [fetch] → arriving → [all know] → normal
+//	leave    → leaving → [all agree] → [the heirs fetch] → departing → [all know] → left
 //	replace  as join, with the tokens of the node that is gone
 //
-// Arriving and departing, and the wait for all, are ring=epochs' alone; with
+// Arriving and departing, and both waits for all, are ring=epochs' alone; with
 // ring=gossip the node waits for ringDelay rounds of gossip before the fetch,
 // and hopes. With bootstrap=serve-at-once a node that joins is normal at once
 // and fetches then.
 //
-// A node that is killed meanwhile goes on after its restart. A change cannot be
-// taken back, and ends when all whom it needs are up: those who hand over, and
-// with ring=epochs all members. The one that is replaced is not needed. A
-// second change is refused while one is known to be under way, as in Cassandra
-// (cassandra.consistent.rangemovement).
+// One change at a time: what one moves, another would move elsewhere. A second
+// one is refused while one is known to be under way, as in Cassandra
+// (cassandra.consistent.rangemovement). Two that begin before they hear of each
+// other are both only joining or leaving, from which one can go back unharmed:
+// the node that comes later in the settings does. With ring=epochs a node goes
+// on only after every member was heard to know exactly what it knows, which is
+// one change, its own. No two nodes can get that far: each member would have
+// had to know of the one change and not of the other and then, forgetting
+// nothing, the reverse.
+//
+// A node that is killed meanwhile goes on after its restart. From there on a
+// change cannot be taken back, and ends when all whom it needs are up: those
+// who hand over, and with ring=epochs all members. The one that is replaced is
+// not needed.
 
 // change is what this node's own change is at.
 type change struct {
 	// since is when the present status was taken on, or the process started.
 	since int64
-	// fetching: the streams of a node that joins were begun.
-	fetching bool
+	// agreed: this is the only change, and it goes on.
+	agreed bool
 	// served are the nodes that have fetched everything from this one, which leaves.
 	served homeSet
 }
@@ -65,8 +75,7 @@ func (n *Node) initMembership() {
 	nodes := len(s.Nodes)
 	n.membership = &membership{
 		view: firstView(nodes, s.members()), logged: firstView(nodes, s.members()),
-		confirmed: make([]stamp, nodes), toldAt: make([]int64, nodes),
-		rings: rings{s.ring, s.ring, s.ring},
+		seen: make([][]stamp, nodes), toldAt: make([]int64, nodes), rings: rings{read: s.ring},
 	}
 	for i := range n.membership.toldAt {
 		n.membership.toldAt[i] = -gossipPause
@@ -202,28 +211,47 @@ func (n *Node) advance() {
 	}
 	switch n.status() {
 	case MemberJoining:
-		n.tellAll()
-		if !c.fetching && n.heardOfIt() {
-			c.fetching = true
-			n.fetchRanges(n.membership.view[n.id].replacing)
-		}
-		if c.fetching && len(n.streams.open) == 0 {
+		switch {
+		case !c.agreed:
+			if c.agreed = n.agree(MemberSpare); c.agreed {
+				n.fetchRanges(n.membership.view[n.id].replacing)
+			}
+		case len(n.streams.open) == 0:
 			n.say(n.orSafely(MemberNormal, MemberArriving))
 		}
 	case MemberArriving:
-		if n.allConfirmed() {
+		if n.allKnow(false) {
 			n.say(MemberNormal)
 		}
 	case MemberLeaving:
-		n.tellAll()
-		if n.heardOfIt() && n.offerRanges() {
+		if !c.agreed {
+			c.agreed = n.agree(MemberNormal)
+		} else if n.offerRanges() {
 			n.say(n.orSafely(MemberLeft, MemberDeparting))
 		}
 	case MemberDeparting:
-		if n.allConfirmed() {
+		if n.allKnow(false) {
 			n.say(MemberLeft)
 		}
 	}
+}
+
+// agree says whether the change may go on: it is the only one, and all know of
+// it, or probably do. It goes back to the status if another change goes first.
+func (n *Node) agree(back MemberStatus) bool {
+	m := n.membership
+	if other, found := m.view.another(n.id); found {
+		if other < n.id || m.view[other].status == MemberArriving || m.view[other].status == MemberDeparting {
+			news := memberNews{n.id, m.logged[n.id]}
+			news.status, news.replacing, news.replaces, news.ousted = back, false, 0, stamp{}
+			n.sayNews(&news)
+		}
+		return false
+	}
+	if n.settings.RingChange == RingEpochs {
+		return n.allKnow(true)
+	}
+	return n.now.Mono-m.change.since >= ringDelay*n.settings.GossipEvery
 }
 
 // orSafely is the status that ring=epochs puts before the one that takes effect.
@@ -234,38 +262,31 @@ func (n *Node) orSafely(plain, safe MemberStatus) MemberStatus {
 	return plain
 }
 
-// heardOfIt says that the others probably know the present status. With
-// ring=epochs it does not matter: who does not know it does not hand over.
-func (n *Node) heardOfIt() bool {
-	return n.settings.RingChange == RingEpochs || n.now.Mono-n.membership.change.since >= ringDelay*n.settings.GossipEvery
-}
-
-// tellAll makes the wait short with ring=epochs: plain gossip takes its time.
-func (n *Node) tellAll() {
-	if n.settings.RingChange == RingEpochs {
-		n.allConfirmed()
+// saw notes what a node acts on. What it says may come in the wrong order.
+func (n *Node) saw(node NodeID, stamps []stamp) {
+	m := n.membership
+	for i, s := range m.seen[node] {
+		if s.compare(stamps[i]) > 0 {
+			return
+		}
 	}
+	m.seen[node] = stamps
 }
 
-// confirm notes that a node acts on what this one said with the stamp.
-func (n *Node) confirm(from NodeID, s stamp) {
-	if c := &n.membership.confirmed[from]; s.compare(*c) > 0 {
-		*c = s
-	}
-}
-
-// allConfirmed says whether all who may hold something act on what this node
-// says of itself, and asks those who do not.
-func (n *Node) allConfirmed() bool {
-	view := n.membership.view
-	self := &view[n.id]
+// allKnow says whether all who may hold something act on what this node says of
+// itself or, if exactly, on all that this node knows and no more. It asks those
+// who were not heard to.
+func (n *Node) allKnow(exactly bool) bool {
+	m := n.membership
+	self := &m.view[n.id]
+	own := m.view.stamps()
 	all := true
-	for i := range view {
+	for i := range m.view {
 		node := NodeID(i)
-		if node == n.id || view.places(node) == 0 || self.replacing && self.replaces == node {
+		if node == n.id || m.view.places(node) == 0 || self.replacing && self.replaces == node {
 			continue
 		}
-		if n.membership.confirmed[i].compare(self.stamp) < 0 {
+		if seen := m.seen[i]; seen == nil || seen[n.id].compare(self.stamp) < 0 || exactly && !slices.Equal(seen, own) {
 			all = false
 			n.gossipNow(node)
 		}

@@ -22,11 +22,14 @@ type membership struct {
 	// logged is what was handed to the log beside.
 	logged view
 	rings  rings
-	// confirmed is, by node, the newest of what this node says of itself that the other acts on.
-	confirmed []stamp
+	// seen is, by node, the latest that it was heard to act on; nil: nothing was heard.
+	seen [][]stamp
 	// toldAt is when, by node, gossip was last sent out of turn.
 	toldAt []int64
 	change change
+	// changed is the ring by which a receiver of streams was last served, made of changedOwners.
+	changed       *Ring
+	changedOwners []ringOwner
 }
 
 // rounds out of turn are at least this far apart for one node, in nanoseconds.
@@ -97,8 +100,8 @@ func (n *Node) handleGossip(m *Message) {
 	if !ok || n.membership == nil {
 		return
 	}
-	if int(n.id) < len(g.stamps) {
-		n.confirm(m.From, g.stamps[n.id])
+	if len(g.stamps) == len(n.membership.view) {
+		n.saw(m.From, g.stamps)
 	}
 	for i := range g.news {
 		n.learn(&g.news[i])
@@ -127,8 +130,13 @@ func (n *Node) learn(news *memberNews) {
 	p := n.replica.newPersist()
 	known := *news
 	p.afterwards = append(p.afterwards, func(n *Node) {
-		if n.membership.view.merge(known.node, &known.member) {
-			n.membersChanged()
+		if !n.membership.view.merge(known.node, &known.member) {
+			return
+		}
+		n.membersChanged()
+		if known.node == n.id && known.generation < n.incarnation {
+			// Others had to tell this node what it is: it lost its disk.
+			n.startRejoin()
 		}
 	})
 	n.out.Persist = append(n.out.Persist, Persist{

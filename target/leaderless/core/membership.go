@@ -167,11 +167,6 @@ func (v view) owners(place places) []ringOwner {
 	return all
 }
 
-// settled says that no node is on its way.
-func (v view) settled() bool {
-	return !slices.ContainsFunc(v, func(m member) bool { return m.status.changing() })
-}
-
 // freeTokens returns the node whose tokens a node that joins takes: its own,
 // unless another took its place. There are as many tokens as nodes.
 func (v view) freeTokens(node NodeID) NodeID {
@@ -213,35 +208,71 @@ func (v view) digest(d *digest) {
 	}
 }
 
-// rings are the rings that follow from a view. In a cluster at rest all three
-// are the same one.
-type rings struct{ read, old, next *Ring }
+// only returns the view as it would be if no node but this one were joining or leaving.
+func (v view) only(node NodeID) view {
+	w := slices.Clone(v)
+	for i := range w {
+		switch m := &w[i]; {
+		case NodeID(i) == node:
+		case m.status == MemberJoining:
+			m.status = MemberSpare
+		case m.status == MemberLeaving:
+			m.status = MemberNormal
+		}
+	}
+	return w
+}
+
+// another returns a node beside the given one that is changing: one that cannot
+// go back any more, else the first.
+func (v view) another(node NodeID) (other NodeID, found bool) {
+	for i := range v {
+		status := v[i].status
+		if NodeID(i) == node || !status.changing() {
+			continue
+		}
+		if !found || status == MemberArriving || status == MemberDeparting {
+			other, found = NodeID(i), true
+		}
+	}
+	return other, found
+}
+
+// rings are the rings that follow from a view.
+type rings struct {
+	read *Ring
+	// written are others whose homes are written to, too: those of before, and
+	// for each node that is changing those of after. Empty in a cluster at rest.
+	written []*Ring
+}
 
 // rings makes the rings of the view.
 func (v view) rings(names []string, virtualNodes int) rings {
-	owners := [...][]ringOwner{v.owners(inRead), v.owners(inOld), v.owners(inNext)}
-	var made [len(owners)]*Ring
-	for i := range owners {
-		for k := range i {
-			if slices.Equal(owners[i], owners[k]) {
-				made[i] = made[k]
-			}
-		}
-		if made[i] == nil {
-			made[i] = newRing(names, owners[i], virtualNodes)
+	read := v.owners(inRead)
+	all := [][]ringOwner{read}
+	add := func(owners []ringOwner) {
+		if !slices.ContainsFunc(all, func(other []ringOwner) bool { return slices.Equal(owners, other) }) {
+			all = append(all, owners)
 		}
 	}
-	return rings{made[0], made[1], made[2]}
+	add(v.owners(inOld))
+	for i := range v {
+		if v[i].status.changing() {
+			add(v.only(NodeID(i)).owners(inNext))
+		}
+	}
+	r := rings{read: newRing(names, read, virtualNodes)}
+	for _, owners := range all[1:] {
+		r.written = append(r.written, newRing(names, owners, virtualNodes))
+	}
+	return r
 }
 
 // pending returns the nodes that a write of the key goes to beside its n homes.
 func (r *rings) pending(key string, n int) []NodeID {
 	homes := r.read.PreferenceList(key, n)
 	var more []NodeID
-	for _, ring := range [...]*Ring{r.old, r.next} {
-		if ring == r.read {
-			continue
-		}
+	for _, ring := range r.written {
 		for _, node := range ring.PreferenceList(key, n) {
 			if !slices.Contains(homes, node) && !slices.Contains(more, node) {
 				more = append(more, node)

@@ -22,6 +22,15 @@ type Node struct {
 	hints       hintStore
 	coordinator coordinator
 	detector    detector
+	// membership is what is known of the members; nil with ring=static.
+	membership *membership
+	// ringTag is that of the view with ring=epochs, else 0; see epoch.go.
+	ringTag uint32
+	streams streams
+	// changeTicking: the timer of changes and streams is set.
+	changeTicking bool
+	// rejoining: no reads are answered until the streams are received; see rejoin.go.
+	rejoining bool
 
 	// of the step in progress
 	now      Now
@@ -68,12 +77,15 @@ func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[
 	n.replica.init()
 	n.coordinator.init()
 	n.hints.init(len(settings.Nodes))
+	n.initMembership()
 	if err := n.recover(records); err != nil {
 		return nil, err
 	}
 	n.begin(now, out)
 	n.detector.start(n)
 	n.armHandoff()
+	n.startMembership()
+	n.startRejoin()
 	n.end()
 	return n, nil
 }
@@ -132,6 +144,8 @@ func (n *Node) recover(records iter.Seq2[[]byte, error]) error {
 // recoverExtra hands a record to the mechanism that wrote it.
 func (n *Node) recoverExtra(key string, r *record) error {
 	switch r.kind {
+	case recordMembers:
+		return n.recoverMember(r)
 	default:
 		return fmt.Errorf("%w: a record of kind %d, which this release does not write: start the release that wrote the log", ErrRecord, r.kind)
 	}
@@ -193,7 +207,7 @@ func (n *Node) message(kind MessageKind, to NodeID) *Message {
 		queue = &n.loopback
 	}
 	m := next(queue)
-	m.Kind, m.From, m.To = kind, n.id, to
+	m.Kind, m.From, m.To, m.Ring = kind, n.id, to, n.ringTag
 	return m
 }
 
@@ -217,6 +231,9 @@ func next[T any](list *[]T) *T {
 }
 
 func (n *Node) handle(m *Message) {
+	if m.Ring != n.ringTag && !n.checkRing(m) {
+		return
+	}
 	switch m.Kind {
 	case MessageRead, MessageFetch:
 		n.answerRead(m)
@@ -237,11 +254,15 @@ func (n *Node) handle(m *Message) {
 	case MessageHandedOff:
 		n.handedOff(m)
 	case MessageHeartbeat:
-		// Its arrival was all there is to it.
+		n.detector.beat(n, m.From)
 	case MessageUpdate:
 		n.storeUpdate(m)
 	case MessageUpdated:
 		n.updated(m)
+	case MessageGossip, MessageGossipAnswer:
+		n.handleGossip(m)
+	case MessageStream, MessageStreamChunk, MessageStreamed:
+		n.handleStream(m)
 	}
 }
 
@@ -274,6 +295,14 @@ func (n *Node) timer(kind uint64) {
 		n.expire(&n.coordinator.requests, (*Node).requestTimeout)
 	case timerStandIn:
 		n.expire(&n.coordinator.standIns, (*Node).standInTimeout)
+	case timerGossip:
+		if n.membership != nil {
+			n.gossipTick()
+		}
+	case timerStream:
+		if n.changeTicking {
+			n.changeTick()
+		}
 	}
 }
 

@@ -34,6 +34,12 @@ func (n *Node) startRejoin() {
 	}
 }
 
+// unready says that this node answers no reads: it asks others for what its
+// disk may lack, or does not know yet that it is a member because it lost its disk.
+func (n *Node) unready() bool {
+	return n.rejoining || n.settings.Rejoin == RejoinRepairFirst && !n.onRing(n.id)
+}
+
 func (n *Node) onRing(node NodeID) bool {
 	return n.membership == nil || n.membership.view.places(node)&inRead != 0
 }

@@ -128,6 +128,9 @@ func (r *Ring) Order(key string) []NodeID {
 	return r.orders[i*r.nodes:][:r.nodes:r.nodes]
 }
 
+// Nodes returns how many nodes are on the ring.
+func (r *Ring) Nodes() int { return r.nodes }
+
 // PreferenceList returns the key's n home replicas, or all nodes of the ring if there are
 // fewer. It must not be changed.
 func (r *Ring) PreferenceList(key string, n int) []NodeID {

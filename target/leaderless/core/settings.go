@@ -103,7 +103,7 @@ type Settings struct {
 	CASSettings
 	DurabilitySettings
 
-	// ring is that of Nodes and VirtualNodes: made once, shared by all nodes with these settings.
+	// ring is that of the first members and VirtualNodes: made once, shared by all nodes with these settings.
 	ring *Ring
 }
 
@@ -165,7 +165,7 @@ func ParseSettings(nodes []string, given map[string]string) (Settings, error) {
 	if err := s.check(); err != nil {
 		return Settings{}, err
 	}
-	s.ring = NewRing(s.Nodes, s.VirtualNodes)
+	s.ring = s.firstRing()
 	return s, nil
 }
 

@@ -139,13 +139,10 @@ func (n *Node) handleStream(m *Message) {
 // sendChunk answers with the next keys that the receiver gains. It says nothing
 // while it does not know that the receiver is, or will be, a member.
 func (n *Node) sendChunk(m *Message, r *streamRequest) {
-	ring := n.ring
-	if n.membership != nil {
-		ring = n.membership.rings.next
-		if n.membership.view.places(m.From)&inNext == 0 {
-			n.gossipNow(m.From)
-			return
-		}
+	ring := n.ringFor(m.From)
+	if ring == nil {
+		n.gossipNow(m.From)
+		return
 	}
 	chunk := &streamChunk{last: true}
 	space := 0
@@ -166,6 +163,29 @@ func (n *Node) sendChunk(m *Message, r *streamRequest) {
 	}
 	answer := n.message(MessageStreamChunk, m.From)
 	answer.Request, answer.Body = m.Request, chunk
+}
+
+// ringFor returns the ring by which a receiver's keys are chosen: that of after
+// its own change, or this node's. It is nil while this node does not know that
+// the receiver is, or will be, on it.
+func (n *Node) ringFor(receiver NodeID) *Ring {
+	m := n.membership
+	if m == nil {
+		return n.ring
+	}
+	subject := receiver
+	if n.status().changing() && !m.view[receiver].status.changing() {
+		subject = n.id
+	}
+	v := m.view.only(subject)
+	if v.places(receiver)&inNext == 0 {
+		return nil
+	}
+	owners := v.owners(inNext)
+	if m.changed == nil || !slices.Equal(m.changedOwners, owners) {
+		m.changed, m.changedOwners = newRing(n.settings.Nodes, owners, n.settings.VirtualNodes), owners
+	}
+	return m.changed
 }
 
 // cellSpace is about what the cell's encoding takes.
