@@ -41,7 +41,9 @@ type settingRow struct {
 }
 
 // settingTable is the one list of the settings: help, parsing and printing come from it.
-var settingTable = []settingRow{
+var settingTable = slices.Concat(coreRows, versionRows, quorumRows, repairRows, membershipRows, casRows, durabilityRows)
+
+var coreRows = []settingRow{
 	number("n", "3", "1 … nodes", "Home replicas of each key.", MaxNodes, func(s *Settings) *int { return &s.N }),
 	number("w", "2", "1 … n", "Replicas that must acknowledge a write durably.", MaxNodes, func(s *Settings) *int { return &s.W }),
 	number("r", "2", "1 … n", "Replicas that must answer a read.", MaxNodes, func(s *Settings) *int { return &s.R }),
@@ -57,7 +59,7 @@ var settingTable = []settingRow{
 		func(s *Settings) *bool { return &s.Hints }),
 	onOff("hint-log", "on", "Whether hints are written to the log; off is unsafe on purpose: a node that is killed forgets them.",
 		func(s *Settings) *bool { return &s.HintLog }),
-	{Setting{"fsync", "always", "always | never | DURATION", "When the log is made durable: before every acknowledgement, never, or every so often."}, parseFsync, formatFsync},
+	{Setting{"fsync", "always", "always | never | DURATION | group:DURATION", "When the log is made durable: before every acknowledgement, never, every so often (what is acknowledged in between is lost with the power), or every so often with the acknowledgements waiting for it."}, parseFsync, formatFsync},
 	choice("acknowledge", "after-log", acknowledgeNames, "When a replica acknowledges a write; unsafe on purpose are before-log and superseded-early (a write that a newer one superseded, before that one is in the log).",
 		func(s *Settings) *Acknowledge { return &s.Acknowledge }),
 	number("virtual-nodes", "16", "1 … 256", "Tokens of each node on the ring of consistent hashing.", 256, func(s *Settings) *int { return &s.VirtualNodes }),
@@ -91,6 +93,20 @@ func number(name, def, values, help string, limit int, field func(*Settings) *in
 			return nil
 		},
 		func(s *Settings) string { return strconv.Itoa(*field(s)) }}
+}
+
+// count is a number that may be 0.
+func count(name, def, values, help string, limit int, field func(*Settings) *int) settingRow {
+	row := number(name, def, values, help, limit, field)
+	positive := row.parse
+	row.parse = func(s *Settings, text string) error {
+		if text == "0" {
+			*field(s) = 0
+			return nil
+		}
+		return positive(s, text)
+	}
+	return row
 }
 
 func choice[T ~uint8](name, def string, names []string, help string, field func(*Settings) *T) settingRow {
@@ -136,40 +152,30 @@ func duration(name, def, help string, field func(*Settings) *int64) settingRow {
 		func(s *Settings) string { return formatDuration(*field(s)) }}
 }
 
-func parseFsync(s *Settings, text string) error {
-	switch text {
-	case "always":
-		s.Fsync = FsyncAlways
-	case "never":
-		s.Fsync = FsyncNever
-	default:
-		d, err := parseDuration(text)
-		if err != nil {
-			return err
-		}
-		s.Fsync = d
-	}
-	return nil
-}
-
-func formatFsync(s *Settings) string {
-	switch s.Fsync {
-	case FsyncAlways:
-		return "always"
-	case FsyncNever:
-		return "never"
-	}
-	return formatDuration(s.Fsync)
+// longDuration is a duration that may be 0 and may be days.
+func longDuration(name, def, help string, field func(*Settings) *int64) settingRow {
+	return settingRow{Setting{name, def, "0s … 400d, for instance 500ms, 3h or 10d", help},
+		func(s *Settings, text string) error {
+			d, err := parseDurationWithin(text, 0, 400*24*3600e9)
+			if err != nil {
+				return err
+			}
+			*field(s) = d
+			return nil
+		},
+		func(s *Settings) string { return formatDuration(*field(s)) }}
 }
 
 var durationUnits = []struct {
 	name string
 	size int64
-}{{"h", 3600e9}, {"m", 60e9}, {"s", 1e9}, {"ms", 1e6}, {"us", 1e3}, {"µs", 1e3}, {"ns", 1}}
+}{{"d", 24 * 3600e9}, {"h", 3600e9}, {"m", 60e9}, {"s", 1e9}, {"ms", 1e6}, {"us", 1e3}, {"µs", 1e3}, {"ns", 1}}
 
 // parseDuration reads a number with a unit, such as 500ms or 1.5s, in integer
 // arithmetic: the core depends on no package that knows a clock.
-func parseDuration(text string) (int64, error) {
+func parseDuration(text string) (int64, error) { return parseDurationWithin(text, 1e6, 3600e9) }
+
+func parseDurationWithin(text string, least, greatest int64) (int64, error) {
 	digits := strings.TrimRight(text, "abcdefghijklmnopqrstuvwxyzµ")
 	unit := text[len(digits):]
 	whole, fraction, _ := strings.Cut(digits, ".")
@@ -182,7 +188,7 @@ func parseDuration(text string) (int64, error) {
 			break
 		}
 		total := int64(n)
-		if total > 3600e9/u.size {
+		if total > greatest/u.size {
 			return 0, errors.New("too long")
 		}
 		total *= u.size
@@ -193,7 +199,7 @@ func parseDuration(text string) (int64, error) {
 			scale /= 10
 			total += int64(fraction[i]-'0') * scale
 		}
-		if total < 1e6 || total > 3600e9 {
+		if total < least || total > greatest {
 			return 0, errors.New("out of range")
 		}
 		return total, nil
