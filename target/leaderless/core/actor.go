@@ -66,7 +66,9 @@ type Dot struct {
 }
 
 // Compare orders dots: by actor, then by counter.
-func (d Dot) Compare(e Dot) int { return cmp.Or(d.Actor.Compare(e.Actor), cmp.Compare(d.Counter, e.Counter)) }
+func (d Dot) Compare(e Dot) int {
+	return cmp.Or(d.Actor.Compare(e.Actor), cmp.Compare(d.Counter, e.Counter))
+}
 
 // IsZero says that d names no event.
 func (d Dot) IsZero() bool { return d.Counter == 0 }
