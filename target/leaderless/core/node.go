@@ -22,6 +22,8 @@ type Node struct {
 	hints       hintStore
 	coordinator coordinator
 	detector    detector
+	ranges      rangeSet
+	entropy     antiEntropy
 
 	// of the step in progress
 	now      Now
@@ -74,6 +76,7 @@ func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[
 	n.begin(now, out)
 	n.detector.start(n)
 	n.armHandoff()
+	n.antiEntropyStart()
 	n.end()
 	return n, nil
 }
@@ -242,6 +245,8 @@ func (n *Node) handle(m *Message) {
 		n.storeUpdate(m)
 	case MessageUpdated:
 		n.updated(m)
+	case MessageTree, MessageTreeAnswer, MessageRange, MessageRangeAnswer, MessageRepair, MessageRepaired:
+		n.handleAntiEntropy(m)
 	}
 }
 
@@ -274,6 +279,8 @@ func (n *Node) timer(kind uint64) {
 		n.expire(&n.coordinator.requests, (*Node).requestTimeout)
 	case timerStandIn:
 		n.expire(&n.coordinator.standIns, (*Node).standInTimeout)
+	case timerAntiEntropy:
+		n.antiEntropyTick()
 	}
 }
 
