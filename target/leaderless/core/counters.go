@@ -84,7 +84,19 @@ func (h *Histogram) observe(nanoseconds int64) {
 func (n *Node) Gauges(now Now) Gauges {
 	g := Gauges{Counters: n.counters, Keys: len(n.replica.slots), Pending: n.Pending()}
 	g.HintsDropped = n.hints.dropped
-	for _, s := range n.replica.slots { // the order cannot show in sums
+	n.countKeys(&g)
+	g.HintsFor, g.LackingFor = make([]int, len(n.hints.queues)), make([]int64, len(n.hints.queues))
+	for i := range n.hints.queues {
+		if q := &n.hints.queues[i]; q.length > 0 {
+			g.HintsFor[i], g.LackingFor[i] = q.length, max(now.Mono-q.since, 1)
+		}
+	}
+	return g
+}
+
+// countKeys adds the keys up; the order of the map cannot show in sums.
+func (n *Node) countKeys(g *Gauges) {
+	for _, s := range n.replica.slots {
 		switch o := s.durable.Object; {
 		case s.durable.Version.IsZero():
 			g.Keys--
@@ -98,13 +110,6 @@ func (n *Node) Gauges(now Now) Gauges {
 			g.Tombstones++
 		}
 	}
-	g.HintsFor, g.LackingFor = make([]int, len(n.hints.queues)), make([]int64, len(n.hints.queues))
-	for i := range n.hints.queues {
-		if q := &n.hints.queues[i]; q.length > 0 {
-			g.HintsFor[i], g.LackingFor[i] = q.length, max(now.Mono-q.since, 1)
-		}
-	}
-	return g
 }
 
 // noteRead counts what a read's quorum shows.
