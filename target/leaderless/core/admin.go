@@ -9,6 +9,8 @@ func (n *Node) admin(a *Admin) {
 		n.answerAdmin(a, n.adminJoin(a, a.Kind == AdminReplace))
 	case AdminLeave:
 		n.answerAdmin(a, n.adminLeave())
+	case AdminRepair:
+		n.demandRepair(a)
 	default:
 		n.answerAdmin(a, fmt.Sprintf("unknown command %d", a.Kind))
 	}

@@ -45,7 +45,7 @@ type gossipNews struct {
 // memberNews is what one node says of itself, as repeated by another.
 type memberNews struct {
 	node NodeID
-	member
+	ringMember
 }
 
 func (v view) stamps() []stamp {
@@ -124,13 +124,13 @@ func (n *Node) learn(news *memberNews) {
 	if int(news.node) >= len(n.membership.view) || int(news.tokens) >= len(n.membership.view) || int(news.replaces) >= len(n.membership.view) {
 		return // of a larger cluster
 	}
-	if !n.membership.logged.merge(news.node, &news.member) {
+	if !n.membership.logged.merge(news.node, &news.ringMember) {
 		return
 	}
 	p := n.replica.newPersist()
 	known := *news
 	p.afterwards = append(p.afterwards, func(n *Node) {
-		if !n.membership.view.merge(known.node, &known.member) {
+		if !n.membership.view.merge(known.node, &known.ringMember) {
 			return
 		}
 		n.membersChanged()
@@ -141,14 +141,14 @@ func (n *Node) learn(news *memberNews) {
 	})
 	n.out.Persist = append(n.out.Persist, Persist{
 		ID:     n.replica.persists.add(p),
-		Record: n.records.encode(&record{kind: recordMembers, home: news.node, body: news.member.appendTo(nil)}),
+		Record: n.records.encode(&record{kind: recordMembers, home: news.node, body: news.ringMember.appendTo(nil)}),
 	})
 }
 
 // recoverMember takes over a record of the log.
 func (n *Node) recoverMember(r *record) error {
 	d := decoder{rest: r.body}
-	m := d.member()
+	m := d.ringMember()
 	if err := d.end(); err != nil {
 		return recordError(err)
 	}
@@ -171,7 +171,7 @@ func (g *gossipNews) appendTo(buf []byte) []byte {
 	buf = append(buf, byte(len(g.news)))
 	for i := range g.news {
 		buf = append(buf, byte(g.news[i].node))
-		buf = g.news[i].member.appendTo(buf)
+		buf = g.news[i].ringMember.appendTo(buf)
 	}
 	return buf
 }
@@ -181,7 +181,7 @@ func (s stamp) appendTo(buf []byte) []byte {
 }
 
 // appendTo appends stamp, status and tokens and, if the node replaces another, that and its stamp.
-func (m *member) appendTo(buf []byte) []byte {
+func (m *ringMember) appendTo(buf []byte) []byte {
 	buf = append(m.stamp.appendTo(buf), byte(m.status), byte(m.tokens))
 	if !m.replacing {
 		return append(buf, 0)
@@ -198,7 +198,7 @@ func (d *decoder) gossipNews() Body {
 		}
 	}
 	for range int(d.byte()) {
-		g.news = append(g.news, memberNews{NodeID(d.byte()), d.member()})
+		g.news = append(g.news, memberNews{NodeID(d.byte()), d.ringMember()})
 		if !d.ok() {
 			return nil
 		}
@@ -208,8 +208,8 @@ func (d *decoder) gossipNews() Body {
 
 func (d *decoder) stamp() stamp { return stamp{d.uint32(), d.uint32()} }
 
-func (d *decoder) member() member {
-	m := member{stamp: d.stamp(), status: MemberStatus(d.byte()), tokens: NodeID(d.byte())}
+func (d *decoder) ringMember() ringMember {
+	m := ringMember{stamp: d.stamp(), status: MemberStatus(d.byte()), tokens: NodeID(d.byte())}
 	if m.status > lastMemberStatus {
 		d.fail("unknown status of a member")
 	}
@@ -222,7 +222,7 @@ func (d *decoder) member() member {
 		d.fail("neither replacing nor not")
 	}
 	if !d.ok() {
-		return member{}
+		return ringMember{}
 	}
 	return m
 }

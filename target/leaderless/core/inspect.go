@@ -77,12 +77,16 @@ type Pending struct {
 	Writes int
 	// Streams are those that are being received, and 1 for a change of this node's membership that is not done.
 	Streams int
+	// Comparisons are those of anti-entropy that are to be done yet: see AntiEntropyGauge.
+	Comparisons int
 	// HintsDropped counts hints that were not kept because of hint-limit, since the node's start.
 	HintsDropped uint64
 }
 
 // Quiet says that nothing is pending.
-func (p Pending) Quiet() bool { return p.Hints+p.Repairs+p.Requests+p.Writes+p.Streams == 0 }
+func (p Pending) Quiet() bool {
+	return p.Hints+p.Repairs+p.Requests+p.Writes+p.Comparisons+p.Streams == 0
+}
 
 // Pending says what the node still has to do.
 func (n *Node) Pending() Pending {
@@ -91,6 +95,7 @@ func (n *Node) Pending() Pending {
 		p.Hints = n.hints.count
 	}
 	p.Repairs = n.coordinator.repairs
+	p.Comparisons = n.comparisons()
 	p.Requests = n.coordinator.open.taken - p.Repairs
 	p.Streams = n.streamsPending()
 	return p
@@ -178,5 +183,10 @@ func (d *digest) cell(c *Cell) {
 	d.add(uint64(c.Version.Time), uint64(c.Version.Node), uint64(c.Version.Incarnation), uint64(c.Version.Sequence), uint64(cellFlags(c)), uint64(len(c.Value)))
 	for _, b := range c.Value {
 		d.add(uint64(b))
+	}
+	if c.Object != nil {
+		for _, b := range appendObject(nil, c.Object) {
+			d.add(uint64(b))
+		}
 	}
 }

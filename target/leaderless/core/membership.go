@@ -79,8 +79,8 @@ func (s stamp) compare(t stamp) int {
 	return cmp.Or(cmp.Compare(s.generation, t.generation), cmp.Compare(s.version, t.version))
 }
 
-// member is what a node says of itself.
-type member struct {
+// ringMember is what a node says of itself.
+type ringMember struct {
 	stamp
 	status MemberStatus
 	// tokens is the node by whose name its tokens are made: itself, or another whose place it took.
@@ -95,13 +95,13 @@ type member struct {
 
 // compare orders what was said of one node. Equal stamps with different
 // contents come from a node that forgot what it had said; then all still agree.
-func (m *member) compare(o *member) int {
+func (m *ringMember) compare(o *ringMember) int {
 	return cmp.Or(m.stamp.compare(o.stamp), cmp.Compare(m.status, o.status), cmp.Compare(m.tokens, o.tokens),
 		cmp.Compare(m.replaces, o.replaces), m.ousted.compare(o.ousted))
 }
 
 // view is what a node knows of all nodes, by NodeID.
-type view []member
+type view []ringMember
 
 // firstView is that of a cluster whose first nodes are on the ring from the start.
 func firstView(nodes, members int) view {
@@ -116,7 +116,7 @@ func firstView(nodes, members int) view {
 }
 
 // merge takes over what is newer, and says whether it was.
-func (v view) merge(node NodeID, m *member) bool {
+func (v view) merge(node NodeID, m *ringMember) bool {
 	if m.compare(&v[node]) <= 0 {
 		return false
 	}

@@ -55,9 +55,9 @@ func (w *world) statuses(node int) []string {
 	return all
 }
 
-func drawMember(t *rapid.T, nodes int) member {
+func drawMember(t *rapid.T, nodes int) ringMember {
 	small := func(label string) uint32 { return rapid.Uint32Range(0, 3).Draw(t, label) }
-	m := member{stamp: stamp{small("generation"), small("version")}, status: MemberStatus(rapid.IntRange(0, int(lastMemberStatus)).Draw(t, "status")),
+	m := ringMember{stamp: stamp{small("generation"), small("version")}, status: MemberStatus(rapid.IntRange(0, int(lastMemberStatus)).Draw(t, "status")),
 		tokens: NodeID(rapid.IntRange(0, nodes-1).Draw(t, "tokens"))}
 	if rapid.Bool().Draw(t, "replacing") {
 		m.replacing, m.replaces, m.ousted = true, NodeID(rapid.IntRange(0, nodes-1).Draw(t, "replaces")), stamp{small("generation"), small("version")}
@@ -75,11 +75,11 @@ func TestViewsConverge(t *testing.T) {
 		}), 0, 20).Draw(t, "news")
 		one, other := firstView(nodes, 3), firstView(nodes, 3)
 		for i := range news {
-			one.merge(news[i].node, &news[i].member)
+			one.merge(news[i].node, &news[i].ringMember)
 		}
 		for _, i := range rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "order"), 1)).Perm(len(news)) {
-			other.merge(news[i].node, &news[i].member)
-			other.merge(news[i].node, &news[i].member)
+			other.merge(news[i].node, &news[i].ringMember)
+			other.merge(news[i].node, &news[i].ringMember)
 		}
 		require.Equal(t, one, other)
 		require.Equal(t, one.tag(), other.tag())
@@ -151,7 +151,7 @@ func TestStepsOfAChangeOverlap(t *testing.T) {
 		r := n - w + 1
 		subject := NodeID(5)
 		views := []view{firstView(6, 5)}
-		step := func(status MemberStatus, m member) {
+		step := func(status MemberStatus, m ringMember) {
 			v := slices.Clone(views[len(views)-1])
 			m.status, m.generation, m.version = status, 1, uint32(len(views))
 			v[subject] = m
@@ -160,17 +160,17 @@ func TestStepsOfAChangeOverlap(t *testing.T) {
 		switch rapid.IntRange(0, 2).Draw(t, "change") {
 		case 0:
 			for _, s := range []MemberStatus{MemberJoining, MemberArriving, MemberNormal} {
-				step(s, member{tokens: 5})
+				step(s, ringMember{tokens: 5})
 			}
 		case 1:
 			subject = NodeID(rapid.IntRange(0, 4).Draw(t, "subject"))
 			for _, s := range []MemberStatus{MemberLeaving, MemberDeparting, MemberLeft} {
-				step(s, member{tokens: subject})
+				step(s, ringMember{tokens: subject})
 			}
 		case 2:
 			gone := NodeID(rapid.IntRange(0, 4).Draw(t, "gone"))
 			for _, s := range []MemberStatus{MemberJoining, MemberArriving, MemberNormal} {
-				step(s, member{tokens: gone, replacing: true, replaces: gone})
+				step(s, ringMember{tokens: gone, replacing: true, replaces: gone})
 			}
 		}
 		key := rapid.String().Draw(t, "key")
@@ -206,7 +206,7 @@ func TestStepsOfAChangeOverlap(t *testing.T) {
 func TestRingsOfAChange(t *testing.T) {
 	names := []string{"n1", "n2", "n3", "n4"}
 	v := firstView(4, 3)
-	v[3] = member{status: MemberJoining, tokens: 3, stamp: stamp{1, 1}}
+	v[3] = ringMember{status: MemberJoining, tokens: 3, stamp: stamp{1, 1}}
 	r := v.rings(names, 16)
 	assert.Equal(t, NewRing(names[:3], 16), r.read)
 	assert.Equal(t, []*Ring{NewRing(names, 16)}, r.written)
@@ -220,7 +220,7 @@ func TestRingsOfAChange(t *testing.T) {
 func TestAReplacementHasThePlaceOfTheOneThatIsGone(t *testing.T) {
 	names := []string{"n1", "n2", "n3", "n4"}
 	v := firstView(4, 3)
-	v[3] = member{status: MemberNormal, tokens: 1, stamp: stamp{1, 1}, replacing: true, replaces: 1}
+	v[3] = ringMember{status: MemberNormal, tokens: 1, stamp: stamp{1, 1}, replacing: true, replaces: 1}
 	before, after := NewRing(names[:3], 16), v.rings(names, 16).read
 	for k := range 100 {
 		key := strconv.Itoa(k)
@@ -230,7 +230,7 @@ func TestAReplacementHasThePlaceOfTheOneThatIsGone(t *testing.T) {
 	}
 	require.True(t, v.ousted(1))
 	// It comes back and says something: it is no longer the one that was replaced.
-	v[1] = member{status: MemberJoining, tokens: v.freeTokens(1), stamp: stamp{2, 1}}
+	v[1] = ringMember{status: MemberJoining, tokens: v.freeTokens(1), stamp: stamp{2, 1}}
 	require.Equal(t, NodeID(3), v[1].tokens, "its own tokens are taken")
 	require.Equal(t, inNext, v.places(1))
 	v[1].status = MemberNormal
@@ -379,15 +379,15 @@ func changingRing(t testing.TB, seed uint64, settings *Settings, begun *int) out
 func TestChangesWithEpochsAreLinearizable(t *testing.T) {
 	settings := ringSettings(t)
 	begun, done, ok, failed := 0, 0, 0, 0
-	for seed := range seeds(t, 300) {
+	for seed := range seeds(t, 100) {
 		o := changingRing(t, uint64(seed), settings, &begun)
 		require.True(t, o.linear, "seed %d: %v", seed, o.world.statuses(0))
 		done += o.world.changed()
 		ok, failed = ok+o.ok, failed+o.failed
 	}
 	t.Logf("%d changes begun, %d done, %d operations succeeded, %d failed", begun, done, ok, failed)
-	assert.Greater(t, begun, seeds(t, 300))
-	assert.Greater(t, done, seeds(t, 300))
+	assert.Greater(t, begun, seeds(t, 100))
+	assert.Greater(t, done, seeds(t, 100))
 	assert.Greater(t, ok, failed, "the runs must get something done")
 }
 

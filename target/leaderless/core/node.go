@@ -17,6 +17,8 @@ type Node struct {
 	random      uint64 // state of SplitMix64
 	// omitEvidence: see OmitEvidence.
 	omitEvidence bool
+	// counters are for operators alone; see gauges.go.
+	counters Counters
 
 	replica     replica
 	hints       hintStore
@@ -31,6 +33,8 @@ type Node struct {
 	changeTicking bool
 	// rejoining: no reads are answered until the streams are received; see rejoin.go.
 	rejoining bool
+	ranges    rangeSet
+	entropy   antiEntropy
 
 	// of the step in progress
 	now      Now
@@ -83,9 +87,13 @@ func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[
 	}
 	n.begin(now, out)
 	n.detector.start(n)
+	for i := range n.hints.queues {
+		n.hints.queues[i].since = now.Mono
+	}
 	n.armHandoff()
 	n.startMembership()
 	n.startRejoin()
+	n.antiEntropyStart()
 	n.end()
 	return n, nil
 }
@@ -263,6 +271,8 @@ func (n *Node) handle(m *Message) {
 		n.handleGossip(m)
 	case MessageStream, MessageStreamChunk, MessageStreamed:
 		n.handleStream(m)
+	case MessageTree, MessageTreeAnswer, MessageRange, MessageRangeAnswer, MessageRepair, MessageRepaired:
+		n.handleAntiEntropy(m)
 	}
 }
 
@@ -303,6 +313,8 @@ func (n *Node) timer(kind uint64) {
 		if n.changeTicking {
 			n.changeTick()
 		}
+	case timerAntiEntropy:
+		n.antiEntropyTick()
 	}
 }
 
