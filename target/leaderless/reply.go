@@ -126,8 +126,13 @@ func Dump(settings *core.Settings, entries []core.DumpEntry, hints []core.DumpHi
 	}
 	for i := range entries {
 		e := &entries[i]
+		value, tombstone := e.Cell.Value, e.Cell.Tombstone
+		if e.Cell.Object != nil {
+			shown := e.Cell.Object.Siblings()[0]
+			value, tombstone = shown.Value, shown.Tombstone
+		}
 		dump.Entries[i] = history.DumpEntry{
-			Key: e.Key, Version: e.Cell.Version.String(), Value: string(e.Cell.Value), Tombstone: e.Cell.Tombstone, Home: names(settings, e.Home),
+			Key: e.Key, Version: e.Cell.Version.String(), Value: string(value), Tombstone: tombstone, Home: names(settings, e.Home),
 		}
 	}
 	return dump

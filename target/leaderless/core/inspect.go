@@ -175,4 +175,7 @@ func (d *digest) cell(c *Cell) {
 	for _, b := range c.Value {
 		d.add(uint64(b))
 	}
+	if c.Object != nil {
+		d.add(hashString(string(appendObject(nil, c.Object))))
+	}
 }
