@@ -24,6 +24,7 @@ type Node struct {
 	hints       hintStore
 	coordinator coordinator
 	detector    detector
+	surveys     surveys
 
 	// of the step in progress
 	now      Now
@@ -263,6 +264,7 @@ const (
 	timerGossip
 	timerStream
 	timerPaxos // the next attempt of compare-and-sets that met others
+	timerSurvey
 )
 
 func (n *Node) setTimer(kind uint64, after int64) {
@@ -279,6 +281,8 @@ func (n *Node) timer(kind uint64) {
 		n.expire(&n.coordinator.requests, (*Node).requestTimeout)
 	case timerStandIn:
 		n.expire(&n.coordinator.standIns, (*Node).standInTimeout)
+	case timerSurvey:
+		n.surveyTick()
 	}
 }
 
