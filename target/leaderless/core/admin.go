@@ -7,6 +7,8 @@ func (n *Node) admin(a *Admin) {
 	switch a.Kind {
 	case AdminVersions:
 		n.startSurvey(a)
+	case AdminRepair:
+		n.demandRepair(a)
 	default:
 		n.answerAdmin(a, fmt.Sprintf("unknown command %d", a.Kind))
 	}

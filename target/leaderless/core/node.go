@@ -25,6 +25,8 @@ type Node struct {
 	coordinator coordinator
 	detector    detector
 	surveys     surveys
+	ranges      rangeSet
+	entropy     antiEntropy
 
 	// of the step in progress
 	now      Now
@@ -80,6 +82,7 @@ func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[
 		n.hints.queues[i].since = now.Mono
 	}
 	n.armHandoff()
+	n.antiEntropyStart()
 	n.end()
 	return n, nil
 }
@@ -248,6 +251,8 @@ func (n *Node) handle(m *Message) {
 		n.storeUpdate(m)
 	case MessageUpdated:
 		n.updated(m)
+	case MessageTree, MessageTreeAnswer, MessageRange, MessageRangeAnswer, MessageRepair, MessageRepaired:
+		n.handleAntiEntropy(m)
 	}
 }
 
@@ -283,6 +288,8 @@ func (n *Node) timer(kind uint64) {
 		n.expire(&n.coordinator.standIns, (*Node).standInTimeout)
 	case timerSurvey:
 		n.surveyTick()
+	case timerAntiEntropy:
+		n.antiEntropyTick()
 	}
 }
 
