@@ -17,11 +17,15 @@ type Node struct {
 	random      uint64 // state of SplitMix64
 	// omitEvidence: see OmitEvidence.
 	omitEvidence bool
+	// counters are for operators alone; see gauges.go.
+	counters Counters
 
 	replica     replica
 	hints       hintStore
 	coordinator coordinator
 	detector    detector
+	ranges      rangeSet
+	entropy     antiEntropy
 
 	// of the step in progress
 	now      Now
@@ -73,7 +77,11 @@ func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[
 	}
 	n.begin(now, out)
 	n.detector.start(n)
+	for i := range n.hints.queues {
+		n.hints.queues[i].since = now.Mono
+	}
 	n.armHandoff()
+	n.antiEntropyStart()
 	n.end()
 	return n, nil
 }
@@ -242,6 +250,8 @@ func (n *Node) handle(m *Message) {
 		n.storeUpdate(m)
 	case MessageUpdated:
 		n.updated(m)
+	case MessageTree, MessageTreeAnswer, MessageRange, MessageRangeAnswer, MessageRepair, MessageRepaired:
+		n.handleAntiEntropy(m)
 	}
 }
 
@@ -274,6 +284,8 @@ func (n *Node) timer(kind uint64) {
 		n.expire(&n.coordinator.requests, (*Node).requestTimeout)
 	case timerStandIn:
 		n.expire(&n.coordinator.standIns, (*Node).standInTimeout)
+	case timerAntiEntropy:
+		n.antiEntropyTick()
 	}
 }
 
