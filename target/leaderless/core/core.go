@@ -169,6 +169,8 @@ type Admin struct {
 	Kind AdminKind
 	// Node is the one that the command is about: that which leaves, or is replaced.
 	Node NodeID
+	// Key is the one that AdminVersions is about.
+	Key string
 }
 
 // AdminKind says what an operator wants.
@@ -185,7 +187,11 @@ const (
 	// AdminReplace lets this node take the place of Node, which is gone for good.
 	AdminReplace
 
-	lastAdminKind = AdminReplace
+	// AdminVersions asks every node what it holds of Key; the Reply, which comes when
+	// they have answered or the time is over, has it in Survey.
+	AdminVersions
+
+	lastAdminKind = AdminVersions
 )
 
 // ReplyStatus says how a request ended.
@@ -221,6 +227,8 @@ type Reply struct {
 	// Applied says that the condition of a compare-and-set held and the value
 	// was written. If not, Found and Cell are what was there instead.
 	Applied bool
+	// Survey answers AdminVersions: the key's home replicas in order, then the other nodes.
+	Survey []Held
 	// Evidence is who did what.
 	Evidence Evidence
 }
@@ -297,7 +305,7 @@ func (e *Effects) Reset() {
 	release(e.Messages)
 	for i := range e.Replies {
 		r := &e.Replies[i]
-		r.Code, r.Message, r.Cell.Value, r.Cell.Object, r.Siblings, r.Context, r.Evidence = "", "", nil, nil, nil, nil, Evidence{}
+		r.Code, r.Message, r.Cell.Value, r.Cell.Object, r.Siblings, r.Context, r.Survey, r.Evidence = "", "", nil, nil, nil, nil, nil, Evidence{}
 	}
 	for i := range e.Persist {
 		e.Persist[i].Record = nil
