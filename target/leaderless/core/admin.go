@@ -9,6 +9,8 @@ func (n *Node) admin(a *Admin) {
 		n.answerAdmin(a, n.adminJoin(a, a.Kind == AdminReplace))
 	case AdminLeave:
 		n.answerAdmin(a, n.adminLeave())
+	case AdminVersions:
+		n.startSurvey(a)
 	case AdminRepair:
 		n.demandRepair(a)
 	default:

@@ -35,6 +35,7 @@ type Node struct {
 	rejoining bool
 	ranges    rangeSet
 	entropy   antiEntropy
+	surveys   surveys
 
 	// of the step in progress
 	now      Now
@@ -289,6 +290,7 @@ const (
 	timerGossip
 	timerStream
 	timerPaxos // the next attempt of compare-and-sets that met others
+	timerSurvey
 )
 
 func (n *Node) setTimer(kind uint64, after int64) {
@@ -313,6 +315,8 @@ func (n *Node) timer(kind uint64) {
 		if n.changeTicking {
 			n.changeTick()
 		}
+	case timerSurvey:
+		n.surveyTick()
 	case timerAntiEntropy:
 		n.antiEntropyTick()
 	}
