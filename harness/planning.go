@@ -131,7 +131,7 @@ func newPlan(r Request) (*plan.Plan, target.System, error) {
 		Workload: plan.Workload{Name: workload.Name(), Concurrency: r.Concurrency, Rate: r.Rate,
 			Settings: workloadSettings},
 		Nemesis:      kinds,
-		Schedule:     nemesis.Schedule(r.Seed, kinds, nodes, r.TimeLimit, nemesis.ScheduleOptions{}),
+		Schedule:     nemesis.Schedule(r.Seed, kinds, nodes, r.TimeLimit, nemesis.ScheduleOptions{Caps: caps}),
 		Surroundings: surroundings,
 		Claims:       claims,
 		Expect:       r.Expect,

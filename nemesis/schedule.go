@@ -18,6 +18,9 @@ type ScheduleOptions struct {
 	// Shortest and Longest bound a fault's duration; 1 s and 5 s. Outages of a
 	// majority last at most three fifths of Longest; clock faults may last a third of the run.
 	Shortest, Longest time.Duration
+	// Caps are what the backend can do: shapes that it cannot are not drawn. The
+	// zero value leaves none out.
+	Caps Caps
 
 	// outages is of how many kinds the schedule owes an outage of a majority.
 	outages int
@@ -166,7 +169,7 @@ func (b *board) deal(wanted []*kind) []*slot {
 func (b *board) dealShapes(k *kind, slots []*slot) {
 	var possible []*shape
 	for i := range k.shapes {
-		if len(b.nodes) >= k.shapes[i].nodes {
+		if len(b.nodes) >= k.shapes[i].nodes && b.options.Caps.unable(k, k.shapes[i].name) == "" {
 			possible = append(possible, &k.shapes[i])
 		}
 	}
