@@ -120,7 +120,7 @@ func (n *Node) removeHint(home NodeID, key string, held *Cell) bool {
 // no more. With last write wins it told the version alone.
 func (n *Node) heldCovers(held, c *Cell) bool {
 	if c.Object == nil && held.Object == nil {
-		return held.Version.Compare(c.Version) >= 0
+		return n.order.versionCovers(held.Version, c.Version)
 	}
 	return n.covers(held, c)
 }
@@ -137,24 +137,32 @@ func (s *hintStore) sorted(home NodeID) []*hint {
 // keepHint stores a cell for its home replica; answer, which may be nil, is
 // sent when it is durable. It says whether there was room.
 func (n *Node) keepHint(home NodeID, key string, c *Cell, answer *Message) bool {
-	if int(home) >= len(n.settings.Nodes) || home == n.id {
+	h := n.roomForHint(home, key)
+	if h == nil {
 		return false
 	}
-	if n.hints.count >= n.settings.HintLimit && n.hints.find(home, key) == nil {
-		n.hints.dropped++
-		return false
-	}
-	if q := &n.hints.queues[home]; q.length == 0 {
-		q.since = n.now.Mono
-	}
-	n.counters.HintsKept++
-	h := n.hints.add(home, key)
 	if !n.settings.HintLog {
 		n.recoverSlot(&h.slot, c)
 	}
 	n.apply(&h.slot, c, &record{kind: recordHint, key: key, home: home, cell: *c}, answer)
 	n.armHandoff()
 	return true
+}
+
+// roomForHint returns the hint for the key, or nil if there is no room for it.
+func (n *Node) roomForHint(home NodeID, key string) *hint {
+	if int(home) >= len(n.settings.Nodes) || home == n.id {
+		return nil
+	}
+	if n.hints.count >= n.settings.HintLimit && n.hints.find(home, key) == nil {
+		n.hints.dropped++
+		return nil
+	}
+	if q := &n.hints.queues[home]; q.length == 0 {
+		q.since = n.now.Mono
+	}
+	n.counters.HintsKept++
+	return n.hints.add(home, key)
 }
 
 // hintSuspected keeps hints for the home replicas that are suspected as the

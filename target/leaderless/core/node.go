@@ -26,6 +26,11 @@ type Node struct {
 	detector    detector
 	ranges      rangeSet
 	entropy     antiEntropy
+	// order says which of two cells without an object stays.
+	order cellOrder
+	// events are those that this node made in causal clocks, carriedOut the updates.
+	events     eventMemory
+	carriedOut updateMemory
 
 	// of the step in progress
 	now      Now
@@ -68,6 +73,7 @@ func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[
 		ring:        settings.ring,
 		incarnation: incarnation,
 		random:      random,
+		order:       settings.order(),
 	}
 	n.replica.init()
 	n.coordinator.init()
@@ -82,6 +88,7 @@ func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[
 	}
 	n.armHandoff()
 	n.antiEntropyStart()
+	n.startEvents()
 	n.end()
 	return n, nil
 }
@@ -140,6 +147,9 @@ func (n *Node) recover(records iter.Seq2[[]byte, error]) error {
 // recoverExtra hands a record to the mechanism that wrote it.
 func (n *Node) recoverExtra(key string, r *record) error {
 	switch r.kind {
+	case recordActor:
+		n.recoverEvents(r)
+		return nil
 	default:
 		return fmt.Errorf("%w: a record of kind %d, which this release does not write: start the release that wrote the log", ErrRecord, r.kind)
 	}
@@ -162,6 +172,7 @@ func (n *Node) Step(now Now, e *Event, out *Effects) {
 	case EventMessage:
 		if m := e.Message; m != nil && m.To == n.id && m.From != n.id && int(m.From) < len(n.settings.Nodes) {
 			n.detector.heard(n, m.From)
+			n.observe(m.Cell.Version.Time)
 			n.handle(m)
 		}
 	case EventRequest:

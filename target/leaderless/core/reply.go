@@ -15,6 +15,8 @@ const (
 	courseFetch
 	courseFetchWrite
 	courseWrite
+	courseUpdate
+	courseUpdateWrite
 )
 
 // phasesOf are the possible values of Evidence.Phases; shared, never changed.
@@ -25,14 +27,20 @@ var phasesOf = [...][]string{
 	courseFetch:      {"fetch"},
 	courseFetchWrite: {"fetch", "write"},
 	courseWrite:      {"write"},
+
+	courseUpdate:      {"update"},
+	courseUpdateWrite: {"update", "write"},
 }
 
 // succeed answers the client with the operation's cell.
 func (n *Node) succeed(op *operation) {
 	r := n.reply(op, StatusOK)
 	r.Cell = op.cell
+	if op.cell.Object != nil || n.settings.Clock == ClockHybrid {
+		n.tellVersions(r, op)
+	}
 	if op.get {
-		r.Found = !op.cell.Version.IsZero() && !op.cell.Tombstone
+		r.Found = !op.cell.Version.IsZero() && !r.Cell.Tombstone
 	} else {
 		r.Cell.Value = nil
 	}
@@ -43,7 +51,7 @@ func (n *Node) fail(op *operation, status ReplyStatus, code, why string) {
 	r := n.reply(op, status)
 	r.Code, r.Message = code, why
 	if !op.get {
-		r.Cell = Cell{Version: op.cell.Version, Tombstone: op.cell.Tombstone}
+		r.Cell = Cell{Version: op.version, Tombstone: op.cell.Tombstone}
 	}
 }
 
