@@ -5,7 +5,8 @@ package core
 // the name it had (see actor.go).
 type eventMemory struct {
 	// own is the last event of each key since this start of the node. It
-	// outlives the key's cell, which may be purged.
+	// outlives the key's cell, which may be purged: a key that comes back from
+	// elsewhere may know less than was made here.
 	own map[string]Dot
 	// epochs counts those that began since this start.
 	epochs uint32
@@ -30,7 +31,9 @@ func (n *Node) startEvents() {
 func (s *Settings) makesEvents() bool { return s.updates() }
 
 // losesNothing says that what this node has told others of is in its log whatever happens to it, but for its disk.
-func (s *Settings) losesNothing() bool { return s.SyncsFirst() && s.Acknowledge != AcknowledgeBeforeLog }
+func (s *Settings) losesNothing() bool {
+	return s.SyncsFirst() && s.Acknowledge != AcknowledgeBeforeLog
+}
 
 // eventRecord says since when the log is whole, and as a tombstone that it isn't even since then.
 func (n *Node) eventRecord() *record {
@@ -46,25 +49,33 @@ func (n *Node) recoverEvents(r *record) {
 }
 
 // eventActor returns the actor under which this node makes its next event of
-// the key, and a number that the event's must exceed. local is the key's vector
-// as this node holds it, context what the writer has seen.
-func (n *Node) eventActor(key string, local, context Vector) (Actor, uint64) {
+// the key. local is the key's vector as this node holds it, context what the
+// writer has seen.
+func (n *Node) eventActor(key string, local, context Vector) Actor {
 	if !n.settings.ActorEpochs {
-		return Actor{Node: n.id}, 0
+		return Actor{Node: n.id}
 	}
 	if own, ok := n.events.own[key]; ok {
-		return own.Actor, own.Counter
+		if local.Has(own) {
+			return own.Actor
+		}
+		return n.newActor() // what it held was purged, or its entry pruned
 	}
 	// The first event of the key since this start. What it holds under its own
 	// name is older, or was handed to it by others who may know less than all.
 	if i, _ := local.find(Actor{n.id, uint64(n.incarnation) << 32}); i > 0 && local[i-1].Actor.Node == n.id {
 		e := &local[i-1]
 		if n.settings.losesNothing() && e.Actor.incarnation() >= n.events.since && context.Counter(e.Actor) <= e.Counter {
-			return e.Actor, 0
+			return e.Actor
 		}
 	}
+	return n.newActor()
+}
+
+// newActor begins an epoch.
+func (n *Node) newActor() Actor {
 	n.events.epochs++
-	return Actor{n.id, uint64(n.incarnation)<<32 | uint64(n.events.epochs)}, 0
+	return Actor{n.id, uint64(n.incarnation)<<32 | uint64(n.events.epochs)}
 }
 
 // madeEvent remembers an event.

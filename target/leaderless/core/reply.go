@@ -36,13 +36,13 @@ var phasesOf = [...][]string{
 func (n *Node) succeed(op *operation) {
 	r := n.reply(op, StatusOK)
 	r.Cell = op.cell
-	if op.cell.Object != nil || n.settings.Clock == ClockHybrid {
-		n.tellVersions(r, op)
-	}
 	if op.get {
-		r.Found = !op.cell.Version.IsZero() && !r.Cell.Tombstone
+		r.Found = !op.cell.Version.IsZero() && !op.cell.Tombstone
 	} else {
 		r.Cell.Value = nil
+	}
+	if op.cell.Object != nil || n.settings.Clock == ClockHybrid {
+		n.tellVersions(r, op)
 	}
 }
 

@@ -178,6 +178,10 @@ func (v *VersionSettings) check(s *Settings) error {
 	}
 	siblings := v.keepsSiblings()
 	switch {
+	case v.Resolver != ResolverLWW && s.DataType != DataTypeRegister:
+		return fmt.Errorf("resolver=%s with data-type=%s: such a key is joined by the rules of its type, not of a resolver; set resolver=lww or data-type=register", v.Resolver, s.DataType)
+	case v.Resolver == ResolverArrival && s.AntiEntropy != AntiEntropyOff:
+		return fmt.Errorf("resolver=arrival with anti-entropy=%s: nothing tells which of two values replicas should agree on; set anti-entropy=off or another resolver", s.AntiEntropy)
 	case v.Siblings != SiblingsKeep && !siblings:
 		return needsVectors("siblings=" + v.Siblings.String())
 	case v.PruneEntries > 0 && !siblings:

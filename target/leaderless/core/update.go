@@ -26,14 +26,14 @@ type update struct {
 }
 
 // updates says that writes are carried out by a replica first.
-func (s *Settings) updates() bool { return s.keepsSiblings() }
+func (s *Settings) updates() bool { return s.keepsSiblings() || s.DataType.joined() }
 
-// unsupported says why a request cannot be carried out with these settings.
+// unsupported says why a request cannot be carried out with these settings; empty: it can.
 func (n *Node) unsupported(q *Request) string {
 	if q.Kind == RequestCompareAndSet {
 		return "a compare-and-set: there are none with cas=off; set cas=paxos-v2"
 	}
-	return "an operation on a data type, but keys are plain registers: set data-type"
+	return n.dataTypeProblem(q)
 }
 
 // startUpdate sends the update to the replica that is to apply it.
@@ -119,6 +119,13 @@ func (n *Node) storeUpdate(m *Message) {
 // applyUpdate returns what becomes of a replica's cell by the write of the
 // given version and value, or why it can't be.
 func (n *Node) applyUpdate(key string, have, write *Cell, u *update) (Cell, *refusal) {
+	if n.settings.DataType.joined() {
+		cell, why := n.updateDataType(key, have, write, u)
+		if why != "" {
+			return Cell{}, &refusal{CodeBadRequest, why}
+		}
+		return cell, nil
+	}
 	return n.writeVersions(key, have, write, u)
 }
 
@@ -159,7 +166,7 @@ func (u *update) appendTo(buf []byte) []byte {
 	buf = appendString(buf, o.Field)
 	buf = appendOptional(buf, o.Element)
 	buf = appendVarint(buf, o.By)
-	return appendUvarint(buf, o.ID)
+	return appendUvarint(buf, o.ID) // columns are not updates
 }
 
 func (d *decoder) update() Body {

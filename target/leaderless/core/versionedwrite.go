@@ -33,7 +33,7 @@ func (n *Node) writeVersions(key string, have, write *Cell, u *update) (Cell, *r
 	if write.Tombstone && len(u.context) == 0 {
 		w.context = local
 	}
-	w.actor, w.floor = n.eventActor(key, local, w.context)
+	w.actor = n.eventActor(key, local, w.context)
 	s := n.settings.versioning()
 	out, problem := s.write(held, &w)
 	switch problem {
@@ -47,11 +47,7 @@ func (n *Node) writeVersions(key string, have, write *Cell, u *update) (Cell, *r
 	if size := out.size(); size > maxVersionsBytes && len(out.values) > 1 {
 		return Cell{}, &refusal{CodeTooLarge, fmt.Sprintf("the key's %d siblings would have %d bytes at node %s, at most %d may be kept together: read them and write what takes their place", len(out.values), size, n.settings.Nodes[n.id], maxVersionsBytes)}
 	}
-	for i := range out.values {
-		if v := &out.values[i]; v.version == write.Version {
-			n.madeEvent(key, v.dot)
-		}
-	}
+	n.madeEvent(key, w.dot)
 	return Cell{Version: out.newestVersion(), Object: out}, nil
 }
 
@@ -100,25 +96,26 @@ func (n *Node) tellVersions(r *Reply, op *operation) {
 	if n.settings.Clock == ClockHybrid {
 		context.Time = op.cell.Version.Time
 	}
-	switch o := op.cell.Object.(type) {
-	case nil:
-		r.Context = context.Encode()
+	v, ok := op.cell.Object.(*versions)
+	switch {
+	case ok:
+		context.Seen = v.seen()
+	case op.cell.Object != nil:
+		op.show(r)
 		return
-	case *versions:
-		context.Seen = o.seen()
-		r.Context = context.Encode()
-	default:
-		r.Context = o.Context()
 	}
-	r.Siblings = op.cell.Object.Siblings()
+	r.Context = context.Encode()
+	if !ok {
+		return
+	}
+	r.Cell.Object = nil
+	r.Siblings = v.Siblings()
 	if !op.get {
 		r.Cell.Version = op.version
 		return
 	}
-	if last := len(r.Siblings) - 1; last >= 0 {
-		s := &r.Siblings[last]
-		r.Cell.Value, r.Cell.Tombstone = s.Value, s.Tombstone
-	}
+	last := &r.Siblings[len(r.Siblings)-1]
+	r.Cell.Value, r.Cell.Tombstone, r.Found = last.Value, last.Tombstone, !last.Tombstone
 }
 
 // refusal is why a replica has not stored what it was asked to.

@@ -39,6 +39,9 @@ func (n *Node) startWrite(op *operation, time int64) {
 	} else {
 		op.course = courseWrite
 	}
+	if n.settings.DataType == DataTypeRow {
+		op.cell = n.rowWrite(op.cell.Version, op.update)
+	}
 	op.phase = phaseWrite
 	n.startPhase(op, MessageWrite)
 	n.hintSuspected(op)
