@@ -48,7 +48,7 @@ func (n *Node) handOff(home NodeID) {
 func (n *Node) storeHandoff(m *Message) {
 	n.counters.HandoffsReceived++
 	answer := Message{Kind: MessageHandedOff, From: n.id, To: m.From, Key: m.Key, Cell: acknowledged(&m.Cell)}
-	n.apply(n.replica.slot(m.Key), &m.Cell, &record{kind: recordCell, key: m.Key, cell: m.Cell}, &answer)
+	n.store(m.Key, &m.Cell, &answer)
 }
 
 // handedOff handles MessageHandedOff; after the last one of a batch the next follows at once.

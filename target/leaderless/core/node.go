@@ -26,6 +26,9 @@ type Node struct {
 	detector    detector
 	ranges      rangeSet
 	entropy     antiEntropy
+	tombstones  tombstones
+	// followsDurable: some mechanism follows the durable cells; see durableChanged.
+	followsDurable bool
 
 	// of the step in progress
 	now      Now
@@ -44,8 +47,9 @@ type Node struct {
 // numbers unique (only its low 24 bits go into the latter).
 //
 // records yields every record that was ever handed out in Effects.Persist and
-// has not been replaced by Records; order and repetition do not matter, and a
-// tail that was never durable may be missing. nil is an empty log. The driver
+// has not been replaced by Records, in the order in which they were handed out;
+// repetition of the whole does not matter, and a tail that was never durable
+// may be missing. nil is an empty log. The driver
 // must make what it read durable (one fsync) before it calls Boot, because the
 // node will promise it to others. The error of the iterator is returned, as is
 // an error wrapping ErrRecord for a record that cannot be understood.
@@ -82,6 +86,7 @@ func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[
 	}
 	n.armHandoff()
 	n.antiEntropyStart()
+	n.tombstonesStart()
 	n.end()
 	return n, nil
 }
@@ -140,6 +145,9 @@ func (n *Node) recover(records iter.Seq2[[]byte, error]) error {
 // recoverExtra hands a record to the mechanism that wrote it.
 func (n *Node) recoverExtra(key string, r *record) error {
 	switch r.kind {
+	case recordPurged:
+		n.recoverPurge(key, &r.cell)
+		return nil
 	default:
 		return fmt.Errorf("%w: a record of kind %d, which this release does not write: start the release that wrote the log", ErrRecord, r.kind)
 	}
@@ -252,6 +260,8 @@ func (n *Node) handle(m *Message) {
 		n.updated(m)
 	case MessageTree, MessageTreeAnswer, MessageRange, MessageRangeAnswer, MessageRepair, MessageRepaired:
 		n.handleAntiEntropy(m)
+	case MessagePurge:
+		n.purgeOrdered(m)
 	}
 }
 
@@ -284,6 +294,8 @@ func (n *Node) timer(kind uint64) {
 		n.expire(&n.coordinator.requests, (*Node).requestTimeout)
 	case timerStandIn:
 		n.expire(&n.coordinator.standIns, (*Node).standInTimeout)
+	case timerTombstones:
+		n.tombstonesTick()
 	case timerAntiEntropy:
 		n.antiEntropyTick()
 	}

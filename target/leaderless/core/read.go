@@ -69,6 +69,9 @@ func (n *Node) readAnswered(m *Message) {
 // readQuorum goes on once r replicas have answered.
 func (n *Node) readQuorum(op *operation) {
 	n.noteRead(op)
+	if n.settings.Repair != RepairAsync {
+		n.reportDeleted(op)
+	}
 	switch n.settings.Repair {
 	case RepairOff:
 		n.succeed(op)

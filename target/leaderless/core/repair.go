@@ -61,6 +61,7 @@ func (n *Node) startAsyncRepair(op *operation) {
 		}
 	}
 	if stale == 0 {
+		n.reportDeleted(op)
 		n.close(op)
 		return
 	}
