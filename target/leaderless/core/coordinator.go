@@ -113,6 +113,7 @@ const (
 	legHinted   // a hint is kept for it
 	legStandIn
 	legFetched // its answer to the fetch was one of those that the version was chosen by
+	legRefused // no hint is kept for it, and that has been counted
 )
 
 func (l *leg) is(f legFlags) bool { return l.flags&f != 0 }

@@ -277,6 +277,7 @@ const (
 	timerHintExpiry
 	timerGossip
 	timerStream
+	timerHintFlush
 	timerPaxos // the next attempt of compare-and-sets that met others
 )
 
@@ -294,6 +295,8 @@ func (n *Node) timer(kind uint64) {
 		n.expire(&n.coordinator.requests, (*Node).requestTimeout)
 	case timerStandIn:
 		n.expire(&n.coordinator.standIns, (*Node).standInTimeout)
+	case timerHintFlush:
+		n.flushHints()
 	case timerTombstones:
 		n.tombstonesTick()
 	case timerAntiEntropy:

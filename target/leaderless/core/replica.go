@@ -107,7 +107,6 @@ func (n *Node) apply(s *slot, c *Cell, r *record, answer *Message) {
 		if n.settings.Acknowledge == AcknowledgeBeforeLog {
 			effect.ID, effect.Eager = n.replica.persists.skip(), true
 			s.durable = s.memory
-			n.durableChanged(s)
 		} else {
 			p := n.replica.newPersist()
 			p.slot, p.cell = s, s.memory
@@ -115,6 +114,9 @@ func (n *Node) apply(s *slot, c *Cell, r *record, answer *Message) {
 			s.pending = p
 		}
 		n.out.Persist = append(n.out.Persist, effect)
+		if effect.Eager {
+			n.durableChanged(s)
+		}
 	}
 	switch {
 	case answer == nil:

@@ -17,6 +17,20 @@ const (
 	AntiEntropyDemand
 )
 
+// HintStrategy says who keeps the hints of a coordinator; see hint_keepers.go.
+type HintStrategy uint8
+
+// The strategies.
+const (
+	HintStrategyCoordinator HintStrategy = iota
+	// HintStrategyAny draws a node that seems up.
+	HintStrategyAny
+	// HintStrategyProximity prefers nodes of the home replica's data centre.
+	HintStrategyProximity
+	// HintStrategyConsistent takes the next node on the ring after the home replicas.
+	HintStrategyConsistent
+)
+
 // Deletes says what a replica makes of a deletion; see tombstones.go.
 type Deletes uint8
 
@@ -42,9 +56,13 @@ const (
 )
 
 var (
-	deletesNames = []string{DeletesTombstone: "tombstone", DeletesPhysical: "physical"}
-	purgeNames   = []string{PurgeGrace: "grace", PurgeRepaired: "repaired", PurgeReported: "reported"}
+	deletesNames      = []string{DeletesTombstone: "tombstone", DeletesPhysical: "physical"}
+	hintStrategyNames = []string{HintStrategyCoordinator: "coordinator", HintStrategyAny: "any", HintStrategyProximity: "proximity", HintStrategyConsistent: "consistent"}
+	purgeNames        = []string{PurgeGrace: "grace", PurgeRepaired: "repaired", PurgeReported: "reported"}
 )
+
+// String returns the strategy as it is written in settings.
+func (h HintStrategy) String() string { return enumName(hintStrategyNames, int(h)) }
 
 // String returns the way as it is written in settings.
 func (d Deletes) String() string { return enumName(deletesNames, int(d)) }
@@ -74,10 +92,27 @@ type RepairSettings struct {
 	GCGrace int64
 	// ReapAfter is how long after all replicas reported a tombstone it is purged, with PurgeReported.
 	ReapAfter int64
+	// RepairChance is how many of a hundred reads repair what they find (asynchronous and blocking repair).
+	RepairChance int
+	// HintWindow is the silence of a replica after which no more hints are kept for it, HintExpiry the age at which
+	// hints are dropped, HintFlush the time between two writes of hints to the log; 0: no bound, and at once.
+	HintWindow, HintExpiry, HintFlush int64
+	// HintStrategy: see its type.
+	HintStrategy HintStrategy
 }
 
 // repairRows are their rows of the table.
 var repairRows = []settingRow{
+	count("repair-chance", "100", "0 … 100", "How many of a hundred reads repair the stale replicas that they find (repair=async or blocking).", 100,
+		func(s *Settings) *int { return &s.RepairChance }),
+	longDuration("hint-window", "0s", "How long a replica may be silent before no more hints are kept for it; 0s: for ever.",
+		func(s *Settings) *int64 { return &s.HintWindow }),
+	longDuration("hint-expiry", "0s", "The age at which hints are dropped undelivered; 0s: never (but with gc-grace at that age).",
+		func(s *Settings) *int64 { return &s.HintExpiry }),
+	longDuration("hint-flush", "0s", "How often hints are written to the log, without waiting for it; 0s: each at once, and it is kept when the log has it.",
+		func(s *Settings) *int64 { return &s.HintFlush }),
+	choice("hint-strategy", "coordinator", hintStrategyNames, "Who keeps the hints of a coordinator: itself, a random node, the next one in the replica's data centre, or the next one on the ring.",
+		func(s *Settings) *HintStrategy { return &s.HintStrategy }),
 	choice("anti-entropy", "off", antiEntropyNames, "Whether replicas compare hash trees of what they hold and exchange what differs: never, all the time, or when an operator asks for it.",
 		func(s *Settings) *AntiEntropy { return &s.AntiEntropy }),
 	duration("anti-entropy-every", "15s", "With anti-entropy=scheduled, the time from one round of comparisons to the next.",
@@ -105,7 +140,24 @@ func (r *RepairSettings) check(s *Settings) error {
 	if r.AntiEntropy != AntiEntropyOff && s.N < 2 {
 		return errors.New("anti-entropy with n=1: a key has no second replica to compare with; set n ≥ 2 or anti-entropy=off")
 	}
+	if err := r.checkHints(s); err != nil {
+		return err
+	}
 	return r.checkDeletes(s)
+}
+
+func (r *RepairSettings) checkHints(s *Settings) error {
+	switch {
+	case r.RepairChance < 100 && s.Repair == RepairABD:
+		return fmt.Errorf("repair-chance=%d with repair=abd: a read that does not write back may be followed by an older one, which is what abd is to exclude; set repair-chance=100 or another repair", r.RepairChance)
+	case r.RepairChance < 100 && s.Repair == RepairOff:
+		return fmt.Errorf("repair-chance=%d with repair=off: no read repairs anything; leave repair-chance out or set repair=async", r.RepairChance)
+	case r.HintFlush > 0 && !s.HintLog:
+		return fmt.Errorf("hint-flush=%s with hint-log=off: hints are never written; leave hint-flush out or set hint-log=on", formatDuration(r.HintFlush))
+	case !s.Hints && (r.HintWindow > 0 || r.HintStrategy != HintStrategyCoordinator):
+		return errors.New("hint-window or hint-strategy with hints=off: coordinators keep no hints; leave them out or set hints=on")
+	}
+	return nil
 }
 
 func (r *RepairSettings) checkDeletes(s *Settings) error {

@@ -76,7 +76,7 @@ func (r *RepairSettings) purges() bool {
 // store merges a cell into what this replica has of its own; answer, which may
 // be nil, is sent when what it has durably covers the cell.
 func (n *Node) store(key string, c *Cell, answer *Message) {
-	if n.settings.Purge == PurgeGrace && n.settings.GCGrace > 0 && n.outlived(c) && n.Held(key).Version.IsZero() && n.replica.slots[key] == nil {
+	if n.settings.Purge == PurgeGrace && n.settings.GCGrace > 0 && n.outlived(c) && n.replica.slots[key] == nil {
 		// A tombstone that would be purged at once, from a replica that has not got to it yet.
 		if answer != nil {
 			n.send(answer)
@@ -199,7 +199,7 @@ func (n *Node) purge(s *slot) {
 	if n.settings.Purge == PurgeRepaired {
 		// A hint of what was deleted must not bring it back.
 		for home := range n.hints.queues {
-			n.hintDone(NodeID(home), s.key, &s.durable)
+			n.forgetHint(NodeID(home), s.key, &s.durable)
 		}
 	}
 }

@@ -52,6 +52,10 @@ func (n *Node) startWrite(op *operation, time int64) {
 
 // written handles MessageWritten: the sender holds the version, or a newer one, durably.
 func (n *Node) written(m *Message) {
+	if m.StandsIn && m.Request == 0 {
+		n.hintPassed(m)
+		return
+	}
 	n.coordinator.trips.answer(n, m, MessageWrite)
 	op, l := n.find(m)
 	if op == nil || !l.is(legSent) || m.Cell.Version != op.cell.Version || l.is(legHolds) {
