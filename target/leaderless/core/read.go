@@ -18,7 +18,9 @@ func (n *Node) startPhase(op *operation, kind MessageKind) {
 	}
 	for i := range op.legs {
 		op.legs[i].flags &^= legAnswered | legCounted
-		n.ask(op, &op.legs[i], kind)
+		if kind == MessageWrite || !op.legs[i].is(legPending) {
+			n.ask(op, &op.legs[i], kind)
+		}
 	}
 	n.armStandIn(op)
 }
@@ -40,7 +42,11 @@ func (op *operation) count(l *leg) {
 func (n *Node) readAnswered(m *Message) {
 	n.coordinator.trips.answer(n, m, MessageRead)
 	op, l := n.find(m)
-	if op == nil || !op.get || l.is(legAnswered) {
+	if op == nil {
+		n.surveyed(m)
+		return
+	}
+	if !op.get || l.is(legAnswered) {
 		return
 	}
 	l.flags |= legAnswered

@@ -52,6 +52,8 @@ type persist struct {
 	cell Cell
 	// then are the answers to send when it is durable.
 	then []Message
+	// afterwards is what else happens then.
+	afterwards []func(*Node)
 }
 
 func (r *replica) init() {
@@ -136,15 +138,20 @@ func (n *Node) durable(id uint64) {
 		return // written eagerly, or a record that nobody waits for
 	}
 	n.replica.persists.remove(id)
-	changed := n.merge(&p.slot.durable, &p.cell)
-	if p.slot.pending == p {
-		p.slot.pending = nil
-	}
-	if changed {
-		n.durableChanged(p.slot)
+	if s := p.slot; s != nil { // else it was no cell
+		changed := n.merge(&s.durable, &p.cell)
+		if s.pending == p {
+			s.pending = nil
+		}
+		if changed {
+			n.durableChanged(s)
+		}
 	}
 	for i := range p.then {
 		n.send(&p.then[i])
+	}
+	for _, do := range p.afterwards {
+		do(n)
 	}
 	n.replica.release(p)
 }
@@ -172,6 +179,9 @@ func (n *Node) log(r *record) {
 // answerRead handles MessageRead and MessageFetch. It creates no slot: reads
 // of keys that do not exist must not cost memory.
 func (n *Node) answerRead(m *Message) {
+	if n.unready() {
+		return
+	}
 	c := &noCell
 	if s := n.replica.slots[m.Key]; s != nil {
 		c = &s.durable
