@@ -44,6 +44,8 @@ type slot struct {
 	settled uint64
 	// entry is the slot in its range; nil without anti-entropy, and for hints.
 	entry *rangeEntry
+	// entombed: it is one of tombstones.found.
+	entombed bool
 }
 
 // persist is a record that was handed to the driver and is not durable yet.
@@ -52,6 +54,8 @@ type persist struct {
 	cell Cell
 	// then are the answers to send when it is durable.
 	then []Message
+	// afterwards is what else happens then.
+	afterwards []func(*Node)
 }
 
 func (r *replica) init() {
@@ -98,7 +102,7 @@ func (n *Node) storeWrite(m *Message) {
 		return
 	}
 	if !m.StandsIn {
-		n.apply(n.replica.slot(m.Key), &m.Cell, &record{kind: recordCell, key: m.Key, cell: m.Cell}, &answer)
+		n.store(m.Key, &m.Cell, &answer)
 		return
 	}
 	answer.StandsIn, answer.HintFor = true, m.HintFor
@@ -130,7 +134,6 @@ func (n *Node) persist(s *slot, r *record) {
 	if n.settings.Acknowledge == AcknowledgeBeforeLog {
 		effect.ID, effect.Eager = n.replica.persists.skip(), true
 		s.durable = s.memory
-		n.durableChanged(s)
 	} else {
 		p := n.replica.newPersist()
 		p.slot, p.cell = s, s.memory
@@ -138,6 +141,9 @@ func (n *Node) persist(s *slot, r *record) {
 		s.pending = p
 	}
 	n.out.Persist = append(n.out.Persist, effect)
+	if effect.Eager {
+		n.durableChanged(s)
+	}
 }
 
 // durable handles EventDurable.
@@ -147,14 +153,20 @@ func (n *Node) durable(id uint64) {
 		return // written eagerly, or a record that nobody waits for
 	}
 	n.replica.persists.remove(id)
-	if n.becomesDurable(p, id) {
-		n.durableChanged(p.slot)
-	}
-	if p.slot.pending == p {
-		p.slot.pending = nil
+	if s := p.slot; s != nil { // else it was no cell
+		changed := n.becomesDurable(p, id)
+		if s.pending == p {
+			s.pending = nil
+		}
+		if changed {
+			n.durableChanged(s)
+		}
 	}
 	for i := range p.then {
 		n.send(&p.then[i])
+	}
+	for _, do := range p.afterwards {
+		do(n)
 	}
 	n.replica.release(p)
 }
@@ -174,8 +186,14 @@ func (n *Node) becomesDurable(p *persist, id uint64) bool {
 
 // durableChanged tells the mechanisms that follow what a replica holds of a new durable cell.
 func (n *Node) durableChanged(s *slot) {
-	if n.ranges.on && n.replica.slots[s.key] == s {
+	if !n.followsDurable || n.replica.slots[s.key] != s {
+		return // nobody is interested, or it is a hint, or was purged
+	}
+	if n.ranges.on {
 		n.rangeChanged(s)
+	}
+	if n.settings.purges() {
+		n.tombstoneFound(s)
 	}
 }
 
@@ -189,6 +207,9 @@ func (n *Node) log(r *record) {
 // answerRead handles MessageRead and MessageFetch. It creates no slot: reads
 // of keys that do not exist must not cost memory.
 func (n *Node) answerRead(m *Message) {
+	if n.unready() {
+		return
+	}
 	c := &noCell
 	if s := n.replica.slots[m.Key]; s != nil {
 		c = &s.durable

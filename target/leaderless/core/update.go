@@ -56,6 +56,9 @@ func (n *Node) updater(op *operation) *leg {
 	first := &op.legs[0]
 	for i := range op.legs {
 		l := &op.legs[i]
+		if l.is(legPending) {
+			continue // what it has is not complete
+		}
 		if l.node == n.id && i < op.n {
 			return l
 		}
@@ -73,12 +76,10 @@ func (n *Node) storeUpdate(m *Message) {
 	if !ok || m.Cell.Version.IsZero() || !n.carriedOut.first(m.Cell.Version) {
 		return
 	}
-	r := &record{kind: recordCell, key: m.Key}
 	answer := Message{Kind: MessageUpdated, From: n.id, To: m.From, Origin: m.Origin, Request: m.Request, Key: m.Key, StandsIn: m.StandsIn, HintFor: m.HintFor}
 	have := &noCell
-	var s *slot
 	if !m.StandsIn {
-		if s = n.replica.slots[m.Key]; s != nil {
+		if s := n.replica.slots[m.Key]; s != nil {
 			have = &s.memory
 		}
 	} else if h := n.hints.find(m.HintFor, m.Key); h != nil {
@@ -90,25 +91,15 @@ func (n *Node) storeUpdate(m *Message) {
 		n.send(&answer)
 		return
 	}
-	if !m.StandsIn {
-		s = n.replica.slot(m.Key)
-	} else {
-		h := n.roomForHint(m.HintFor, m.Key)
-		if h == nil {
-			return // as when it has no room for a write
-		}
-		s, r.kind, r.home = &h.slot, recordHint, m.HintFor
-		n.armHandoff()
-	}
 	answer.Cell = cell
-	// The outcome takes the place of what was there, whose join with it would undo a pruning.
-	s.memory = cell
-	if m.StandsIn && !n.settings.HintLog {
-		s.durable = cell
-		n.send(&answer)
+	if m.StandsIn {
+		n.keepHint(m.HintFor, m.Key, &cell, &answer)
 		return
 	}
-	n.persist(s, r)
+	// The outcome takes the place of what was there, whose join with it would undo a pruning.
+	s := n.replica.slot(m.Key)
+	s.memory = cell
+	n.persist(s, &record{kind: recordCell, key: m.Key})
 	if n.settings.Acknowledge == AcknowledgeBeforeLog {
 		n.send(&answer)
 		return
