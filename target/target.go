@@ -119,6 +119,83 @@ type Register interface {
 	Write(ctx context.Context, key string, value int64) (*history.Evidence, error)
 }
 
+// Deleter is a client of a store of which keys can be deleted.
+type Deleter interface {
+	// Delete removes the key, whether or not it is there.
+	Delete(ctx context.Context, key string) (*history.Evidence, error)
+}
+
+// CompareAndSetter is a client of a store that writes a register on a condition.
+type CompareAndSetter interface {
+	// CompareAndSet replaces the value old by new, or sets new where there is
+	// no value if old is nil. Not swapped without an error means that the
+	// condition certainly did not hold and nothing was written.
+	CompareAndSet(ctx context.Context, key string, old *int64, new int64) (Swap, error)
+}
+
+// Swap is how a compare-and-set ended.
+type Swap struct {
+	// Swapped says that the condition held and the new value was written.
+	Swapped bool
+	// Actual is what was there instead, if the target tells.
+	Actual Reading
+	// Evidence may be nil.
+	Evidence *history.Evidence
+}
+
+// Counter is a client of a store of counters.
+type Counter interface {
+	// Count returns the counter's value; 0 where there is none.
+	Count(ctx context.Context, key string) (Reading, error)
+	// Add adds to the counter. An operation that is repeated under the same
+	// id, not 0, counts once where the target can tell.
+	Add(ctx context.Context, key string, delta int64, id uint64) (*history.Evidence, error)
+}
+
+// Set is a client of a store of sets.
+type Set interface {
+	// Elements returns the set in ascending order.
+	Elements(ctx context.Context, key string) ([]int64, *history.Evidence, error)
+	// Insert puts an element into the set, Remove takes it out.
+	Insert(ctx context.Context, key string, element int64) (*history.Evidence, error)
+	Remove(ctx context.Context, key string, element int64) (*history.Evidence, error)
+}
+
+// Versioned is a client of a store that keeps concurrent values side by side.
+type Versioned interface {
+	// ReadVersions returns all values of the key.
+	ReadVersions(ctx context.Context, key string) (Versions, error)
+	// WriteVersion writes a value that takes the place of what the context
+	// covers: that of an earlier read, or nil for a blind write. What it
+	// returns are the versions after the write as far as the node knew, with
+	// Own as the dot of the write itself.
+	WriteVersion(ctx context.Context, key string, value []byte, causal []byte) (Versions, error)
+	// DeleteVersion deletes what the context covers.
+	DeleteVersion(ctx context.Context, key string, causal []byte) (Versions, error)
+}
+
+// Versions are the concurrent values of a key.
+type Versions struct {
+	// Values are the siblings and Dots the names of their writes, in the same order.
+	Values [][]byte
+	Dots   []history.Dot
+	// Own is the dot of the write that this answers; zero for a read.
+	Own history.Dot
+	// Context is opaque: what the next write hands back. Counters is the same for checkers: see history.Versions.
+	Context  []byte
+	Counters map[string]int64
+	// Evidence may be nil.
+	Evidence *history.Evidence
+}
+
+// Row is a client of a store whose keys have columns.
+type Row interface {
+	// ReadRow returns the columns of the key that have a value.
+	ReadRow(ctx context.Context, key string) (map[string]int64, *history.Evidence, error)
+	// WriteRow writes the columns, all at once as far as the store can.
+	WriteRow(ctx context.Context, key string, columns map[string]int64) (*history.Evidence, error)
+}
+
 // Reading is what a read found.
 type Reading struct {
 	// Value is the value if Found.

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/refute-lab/refute/harness/history"
 	"github.com/refute-lab/refute/target"
@@ -20,11 +21,9 @@ import (
 type caller struct {
 	answers []answer
 	next    int
-	// asked says that there is a new call, and kind, key and value what it is.
-	asked bool
-	kind  core.RequestKind
-	key   string
-	value int64
+	// asked says that there is a new call, and request what it is.
+	asked   bool
+	request core.Request
 	// expired: the operation's time is over, and further calls fail at once.
 	expired bool
 }
@@ -38,7 +37,9 @@ var (
 type answer struct {
 	reading  target.Reading
 	evidence *history.Evidence
-	err      error
+	// reply is the node's own, but for plain reads and writes, of which the above says all.
+	reply core.Reply
+	err   error
 }
 
 var (
@@ -58,7 +59,7 @@ func (c *caller) Close() error { return nil }
 
 // Read gets a key.
 func (c *caller) Read(_ context.Context, key string) (target.Reading, error) {
-	if a := c.call(core.RequestGet, key, 0); a != nil {
+	if a := c.call(&core.Request{Kind: core.RequestGet, Key: key}); a != nil {
 		return a.reading, a.err
 	}
 	return target.Reading{}, c.placeholder()
@@ -66,7 +67,7 @@ func (c *caller) Read(_ context.Context, key string) (target.Reading, error) {
 
 // Write puts a value under a key.
 func (c *caller) Write(_ context.Context, key string, value int64) (*history.Evidence, error) {
-	if a := c.call(core.RequestPut, key, value); a != nil {
+	if a := c.call(&core.Request{Kind: core.RequestPut, Key: key, Value: strconv.AppendInt(nil, value, 10)}); a != nil {
 		return a.evidence, a.err
 	}
 	return nil, c.placeholder()
@@ -80,28 +81,34 @@ func (c *caller) placeholder() error {
 }
 
 // call returns the answer to the next call, or nil and notes it as new.
-func (c *caller) call(kind core.RequestKind, key string, value int64) *answer {
+func (c *caller) call(r *core.Request) *answer {
 	if c.next < len(c.answers) {
 		c.next++
 		return &c.answers[c.next-1]
 	}
 	if !c.asked && !c.expired {
-		c.asked, c.kind, c.key, c.value = true, kind, key, value
+		c.asked, c.request = true, *r
 	}
 	return nil
 }
 
 // answerOf is what a client makes of the node's reply.
-func (w *World) answerOf(kind core.RequestKind, node int, key string, r *core.Reply) answer {
+func (w *World) answerOf(q *core.Request, node int, r *core.Reply) answer {
 	var evidence *history.Evidence
 	if w.options.Record != nil {
 		evidence = leaderless.Evidence(&w.settings, core.NodeID(node), r)
 	}
 	var a answer
-	if kind == core.RequestGet {
-		a.reading, a.err = leaderless.Reading(w.nodes[node], key, r, evidence)
-	} else {
+	switch {
+	case q.Kind == core.RequestGet && r.Siblings == nil:
+		a.reading, a.err = leaderless.Reading(w.nodes[node], q.Key, r, evidence)
+	case simple(q):
 		a.evidence, a.err = leaderless.Written(r, evidence)
+	default:
+		a.reply, a.evidence = *r, evidence
+		if r.Status != core.StatusOK {
+			_, a.err = leaderless.Written(r, evidence)
+		}
 	}
 	return a
 }

@@ -114,8 +114,13 @@ func (w *World) step(i int, o *occurrence) {
 		m := &w.parcels.items[o.slot].message
 		e.Kind, e.Message, origin = core.EventMessage, m, m.Origin
 	case happensRequest:
-		m := &w.parcels.items[o.slot].message
+		p := &w.parcels.items[o.slot]
+		m := &p.message
 		w.request = core.Request{ID: o.id, Kind: core.RequestKind(o.life), Key: m.Key, Value: m.Cell.Value, Timestamp: m.Cell.Version.Time}
+		if p.request != nil {
+			w.request = *p.request
+			w.request.ID, w.request.Timestamp = o.id, m.Cell.Version.Time
+		}
 		e.Kind, e.Request, origin = core.EventRequest, &w.request, o.id
 		w.parcels.release(o.slot)
 	case happensTimer:

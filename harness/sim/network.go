@@ -75,7 +75,7 @@ func (w *World) delay(from, to *host, domain, occasion, which uint64) int64 {
 func (w *World) put(m *core.Message, delay int64) {
 	slot := w.parcels.take()
 	p := &w.parcels.items[slot]
-	p.message, p.sent = *m, w.now
+	p.message, p.sent, p.request = *m, w.now, nil
 	*w.queue.add(w.now + delay) = occurrence{kind: happensMessage, node: uint8(m.To), slot: slot, id: m.Origin}
 }
 

@@ -92,6 +92,8 @@ type parcel struct {
 	message core.Message
 	// sent is when it left.
 	sent int64
+	// request is a client's request that the message's parts do not say whole; else nil.
+	request *core.Request
 }
 
 // letter is a reply on its way to a client.

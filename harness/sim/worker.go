@@ -31,6 +31,8 @@ type worker struct {
 	call uint64
 	kind core.RequestKind
 	key  string
+	// request is what it asked for, for replies that depend on it.
+	request core.Request
 	// ready says that op is the next operation, not asked for yet, and due when it is to be.
 	ready bool
 	due   int64
@@ -190,17 +192,27 @@ func (w *World) identity(i int, c *worker) uint64 {
 
 // send sends the request that the workload has asked for.
 func (w *World) send(i int, c *worker) {
-	c.call, c.kind, c.key = w.identity(i, c), w.caller.kind, w.caller.key
+	r := &w.caller.request
+	c.call, c.kind, c.key, c.request = w.identity(i, c), r.Kind, r.Key, *r
 	slot := w.parcels.take()
 	p := &w.parcels.items[slot]
 	*p = parcel{sent: w.now, message: core.Message{Key: c.key}}
 	if c.kind != core.RequestGet {
-		p.message.Cell.Value = strconv.AppendInt(nil, w.caller.value, 10)
+		p.message.Cell.Value = r.Value
 		if w.settings.Timestamps == core.TimestampsClient {
 			p.message.Cell.Version.Time = epoch + w.now
 		}
 	}
+	if !simple(r) {
+		whole := *r
+		p.request = &whole
+	}
 	*w.queue.add(w.now + w.clientDelay(c.call, 0)) = occurrence{kind: happensRequest, node: c.node, worker: uint16(i), life: uint32(c.kind), id: c.call, slot: slot}
+}
+
+// simple says that a request is nothing but its kind, key and value.
+func simple(r *core.Request) bool {
+	return r.Kind <= core.RequestDelete && r.N == 0 && r.W == 0 && r.R == 0 && r.Level == 0 && r.PR == 0 && r.PW == 0 && r.DW == 0 && r.Context == nil
 }
 
 // unanswered: the request came to a node whose process is down. A machine
@@ -239,7 +251,7 @@ func (w *World) replied(i int, id uint64, slot uint32) {
 		w.traceReply(i, c, id, &l.reply, l.sent)
 	}
 	if c.call == id {
-		w.answered(i, w.answerOf(c.kind, int(c.node), c.key, &l.reply))
+		w.answered(i, w.answerOf(&c.request, int(c.node), &l.reply))
 	}
 }
 

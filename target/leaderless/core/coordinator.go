@@ -63,6 +63,7 @@ const (
 	phaseLateAnswers       // a get that was answered, asynchronous repair to come
 	phaseAsyncRepair       // a get that was answered, repairs are sent
 	phaseFetch
+	phaseUpdate // one replica applies the update to what it has
 	phaseWrite
 	phaseLateAcknowledgements // a put that was answered, hints to come
 )
@@ -85,6 +86,8 @@ type operation struct {
 	// legs has the n home replicas, in order, then the stand-ins.
 	legs  []leg
 	hints []NodeID
+	// update is what one replica is asked to do first; nil with last write wins.
+	update *update
 }
 
 // leg is one replica's part in an operation.
@@ -95,9 +98,11 @@ type leg struct {
 	flags legFlags
 	// version is what it answered to a read or a fetch.
 	version Version
+	// object is the state that came with it; nil with last write wins.
+	object Object
 }
 
-type legFlags uint8
+type legFlags uint16
 
 const (
 	legAnswered legFlags = 1 << iota // in the evidence's sense: to the read, else to the write, else to the fetch
@@ -186,8 +191,10 @@ func (n *Node) needed(get bool, q quorum) int {
 // problem says in what way the request could never be carried out; empty: in none.
 func (n *Node) problem(q *Request, u quorum) string {
 	switch {
-	case q.Kind != RequestGet && q.Kind != RequestPut && q.Kind != RequestDelete:
+	case q.Kind == 0 || q.Kind > lastRequestKind:
 		return fmt.Sprintf("unknown kind of request %d", q.Kind)
+	case q.Kind == RequestUpdate || q.Kind == RequestCompareAndSet:
+		return n.unsupported(q)
 	case q.Key == "" || len(q.Key) > MaxKeyBytes:
 		return fmt.Sprintf("a key of %d bytes: keys have 1 to %d", len(q.Key), MaxKeyBytes)
 	case len(q.Value) > MaxValueBytes:
@@ -230,6 +237,9 @@ func (n *Node) open(q *Request, u quorum, order []NodeID) *operation {
 	op.n, op.w, op.r, op.order = u.n, u.w, u.r, order
 	for home, node := range order[:u.n] {
 		op.legs = append(op.legs, leg{node: node, home: uint8(home)})
+	}
+	if n.settings.updates() && q.Kind != RequestGet {
+		op.update = &update{context: q.Context, operand: q.Operand}
 	}
 	switch q.Kind {
 	case RequestPut:
@@ -338,7 +348,7 @@ func (n *Node) requestTimeout(op *operation) {
 		n.close(op)
 	case phaseFetch:
 		n.fetchTimeout(op)
-	case phaseWrite:
+	case phaseUpdate, phaseWrite:
 		n.writeTimeout(op)
 	case phaseLateAcknowledgements:
 		n.hintMissing(op)

@@ -33,6 +33,9 @@ type Cell struct {
 	Version   Version
 	Value     []byte // never changed once it is in a cell
 	Tombstone bool   // the key was deleted by the write of that version
+	// Object is the key's state where it is more than that; nil with last write
+	// wins. Version is then the greatest one in it, and Value and Tombstone are empty.
+	Object Object
 }
 
 // EventKind says what an Event is.
@@ -48,6 +51,8 @@ const (
 	EventTimer
 	// EventDurable says that the Persist effect of that ID is as durable as the fsync mode promises.
 	EventDurable
+	// EventAdmin is a command of an operator to this node.
+	EventAdmin
 )
 
 // Event is one thing that happens to a node.
@@ -55,6 +60,7 @@ type Event struct {
 	Kind    EventKind
 	Message *Message
 	Request *Request
+	Admin   *Admin
 	ID      uint64
 }
 
@@ -66,6 +72,12 @@ const (
 	RequestGet RequestKind = iota + 1
 	RequestPut
 	RequestDelete
+	// RequestUpdate applies Operand to the key's data type.
+	RequestUpdate
+	// RequestCompareAndSet writes Value if Condition holds; see lightweight.go.
+	RequestCompareAndSet
+
+	lastRequestKind = RequestCompareAndSet
 )
 
 // Request is what a client asks a node, which becomes the coordinator.
@@ -79,10 +91,97 @@ type Request struct {
 	Value []byte
 	// N, R, W override the settings for this request; 0 leaves them.
 	N, R, W int
+	// Level, PR, PW and DW, too; see level.go. 0 leaves them.
+	Level      Level
+	PR, PW, DW int
+	// Context is the causal context of the read that a write follows; nil for a blind write.
+	Context []byte
+	// Operand is what RequestUpdate does.
+	Operand *Operand
+	// Condition is what RequestCompareAndSet asks for.
+	Condition *Condition
 	// Timestamp, in nanoseconds, is the client's choice when the settings
 	// take timestamps from clients; 0 otherwise.
 	Timestamp int64
 }
+
+// Operand is one operation on a data type.
+type Operand struct {
+	Kind OperandKind
+	// Field is the member of a map, or the column of a row, that it is about; empty for the key itself.
+	Field string
+	// Element is what is added to or removed from a set, or the value of a column.
+	Element []byte
+	// By is how much is added to a counter; negative to subtract.
+	By int64
+	// ID, if not 0, names the operation: done twice under one ID it counts once.
+	ID uint64
+}
+
+// OperandKind says what an Operand does.
+type OperandKind uint8
+
+// The kinds of operands.
+const (
+	// OperandAdd adds By to a counter.
+	OperandAdd OperandKind = iota + 1
+	// OperandInsert and OperandRemove put Element into a set or take it out.
+	OperandInsert
+	OperandRemove
+	// OperandAssign gives a column, or a member of a map, the value Element.
+	OperandAssign
+	// OperandDrop removes the member Field of a map.
+	OperandDrop
+
+	lastOperandKind = OperandDrop
+)
+
+// Condition is what must hold for a compare-and-set to write.
+type Condition struct {
+	Kind ConditionKind
+	// Value is what must be there, for ConditionEqual.
+	Value []byte
+}
+
+// ConditionKind says what a Condition asks for.
+type ConditionKind uint8
+
+// The kinds of conditions.
+const (
+	// ConditionNone holds always: the write is ordered with other
+	// compare-and-sets but depends on nothing.
+	ConditionNone ConditionKind = iota
+	// ConditionEqual holds if the key has exactly that value.
+	ConditionEqual
+	// ConditionAbsent holds if the key has no value.
+	ConditionAbsent
+)
+
+// Admin is a command of an operator. The node answers with a Reply of that ID
+// as soon as it has begun, or says why it can't; Pending tells when it is done.
+type Admin struct {
+	ID   uint64
+	Kind AdminKind
+	// Node is the one that the command is about: that which leaves, or is replaced.
+	Node NodeID
+}
+
+// AdminKind says what an operator wants.
+type AdminKind uint8
+
+// The kinds of commands.
+const (
+	// AdminRepair compares all ranges of this node with all their replicas.
+	AdminRepair AdminKind = iota + 1
+	// AdminJoin makes this node a member of the ring.
+	AdminJoin
+	// AdminLeave lets this node hand its ranges over and leave the ring.
+	AdminLeave
+	// AdminReplace lets this node take the place of Node, which is gone for good.
+	AdminReplace
+
+	lastAdminKind = AdminReplace
+)
 
 // ReplyStatus says how a request ended.
 type ReplyStatus uint8
@@ -108,6 +207,15 @@ type Reply struct {
 	// Found and Cell are the result of a get; Cell.Version also that of a put.
 	Found bool
 	Cell  Cell
+	// Siblings are all the values that a get found, and Context what a client
+	// hands back with the write that takes their place; nil with last write
+	// wins, where Cell says it all. A put of such a key tells the same of its
+	// outcome as far as the replica that coordinated it knew.
+	Siblings []Sibling
+	Context  []byte
+	// Applied says that the condition of a compare-and-set held and the value
+	// was written. If not, Found and Cell are what was there instead.
+	Applied bool
 	// Evidence is who did what.
 	Evidence Evidence
 }
@@ -184,7 +292,7 @@ func (e *Effects) Reset() {
 	release(e.Messages)
 	for i := range e.Replies {
 		r := &e.Replies[i]
-		r.Code, r.Message, r.Cell.Value, r.Evidence = "", "", nil, Evidence{}
+		r.Code, r.Message, r.Cell.Value, r.Cell.Object, r.Siblings, r.Context, r.Evidence = "", "", nil, nil, nil, nil, Evidence{}
 	}
 	for i := range e.Persist {
 		e.Persist[i].Record = nil
@@ -196,6 +304,10 @@ func (e *Effects) Reset() {
 // be overwritten, and faster than to clear it.
 func release(messages []Message) {
 	for i := range messages {
-		messages[i].Key, messages[i].Cell.Value = "", nil
+		m := &messages[i]
+		m.Key, m.Cell.Value = "", nil
+		if m.Cell.Object != nil || m.Body != nil {
+			m.Cell.Object, m.Body = nil, nil
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -21,18 +22,40 @@ func appendVersion(buf []byte, v Version) []byte {
 	return binary.AppendUvarint(buf, uint64(v.Sequence))
 }
 
-// appendContent appends all of a cell but its tombstone, which is in the flags.
+// appendContent appends all of a cell but what is in its flags: whether it is a
+// tombstone and whether it has an object.
 func appendContent(buf []byte, c *Cell) []byte {
 	buf = appendVersion(buf, c.Version)
 	buf = binary.AppendUvarint(buf, uint64(len(c.Value)))
-	return append(buf, c.Value...)
+	buf = append(buf, c.Value...)
+	if c.Object != nil {
+		buf = appendObject(buf, c.Object)
+	}
+	return buf
 }
 
-func cellFlags(c *Cell) byte {
+func cellFlags(c *Cell) (flags byte) {
 	if c.Tombstone {
-		return flagTombstone
+		flags = flagTombstone
 	}
-	return 0
+	if c.Object != nil {
+		flags |= flagObject
+	}
+	return flags
+}
+
+// appendCell appends a whole cell, flags first.
+func appendCell(buf []byte, c *Cell) []byte { return appendContent(append(buf, cellFlags(c)), c) }
+
+// cell reads what appendCell wrote. The result shares no memory with the input.
+func (d *decoder) cell() Cell {
+	flags := d.byte()
+	if d.ok() && flags&^(flagTombstone|flagObject) != 0 {
+		d.fail("unknown flags")
+	}
+	c := d.content(flags)
+	c.Value = bytes.Clone(c.Value)
+	return c
 }
 
 // decoder reads what the functions above wrote. After the first error every
@@ -140,8 +163,41 @@ func (d *decoder) content(flags byte) Cell {
 	if b := d.bytes(MaxValueBytes); len(b) != 0 {
 		c.Value = b
 	}
+	if flags&flagObject != 0 {
+		c.Object = d.object()
+	}
 	if d.err != nil {
 		return Cell{}
 	}
 	return c
+}
+
+func appendVarint(buf []byte, n int64) []byte { return binary.AppendVarint(buf, n) }
+
+// appendOptional appends bytes that may be nil, which is not the same as empty.
+func appendOptional(buf, b []byte) []byte {
+	if b == nil {
+		return append(buf, 0)
+	}
+	buf = appendUvarint(buf, uint64(len(b))+1)
+	return append(buf, b...)
+}
+
+// optional reads what appendOptional wrote. The result shares no memory with the input.
+func (d *decoder) optional(limit int) []byte {
+	n := d.uvarint()
+	if d.err != nil || n == 0 {
+		return nil
+	}
+	if n--; n > uint64(limit) {
+		d.fail(fmt.Sprintf("%d bytes, at most %d are allowed", n, limit))
+		return nil
+	}
+	if n > uint64(len(d.rest)) {
+		d.fail("cut short")
+		return nil
+	}
+	b := append([]byte{}, d.rest[:n]...)
+	d.rest = d.rest[n:]
+	return b
 }

@@ -46,13 +46,13 @@ func (n *Node) handOff(home NodeID) {
 
 // storeHandoff handles MessageHandoff: to the home replica a hint is a write like any other.
 func (n *Node) storeHandoff(m *Message) {
-	answer := Message{Kind: MessageHandedOff, From: n.id, To: m.From, Key: m.Key, Cell: Cell{Version: m.Cell.Version}}
+	answer := Message{Kind: MessageHandedOff, From: n.id, To: m.From, Key: m.Key, Cell: acknowledged(&m.Cell)}
 	n.apply(n.replica.slot(m.Key), &m.Cell, &record{kind: recordCell, key: m.Key, cell: m.Cell}, &answer)
 }
 
 // handedOff handles MessageHandedOff; after the last one of a batch the next follows at once.
 func (n *Node) handedOff(m *Message) {
-	if !n.hintDone(m.From, m.Key, m.Cell.Version) {
+	if !n.hintDone(m.From, m.Key, &m.Cell) {
 		return
 	}
 	q := &n.hints.queues[m.From]

@@ -17,8 +17,8 @@ import (
 //   - Sloppy: the stand-in keeps it, and that counts. The coordinator keeps
 //     hints only for home replicas without a stand-in that acknowledged.
 //
-// Hints survive restarts. Of several for the same home replica and key only
-// the newest is kept: last write wins makes the others pointless. Delivery is
+// Hints survive restarts. Several for the same home replica and key are merged
+// into one: with last write wins the newest makes the others pointless. Delivery is
 // first in, first out, a batch at a time, to replicas that are not suspected;
 // an unanswered batch is sent again, each time after twice the time, up to 16
 // times hint-retry. A hint is removed when its home replica says that it has
@@ -90,10 +90,11 @@ func (s *hintStore) add(home NodeID, key string) *hint {
 	return h
 }
 
-// remove removes the hint if it is not newer than the version, and says whether it did.
-func (s *hintStore) remove(home NodeID, key string, v Version) bool {
+// removeHint removes the hint if its home replica's cell covers it, and says whether it did.
+func (n *Node) removeHint(home NodeID, key string, held *Cell) bool {
+	s := &n.hints
 	h := s.find(home, key)
-	if h == nil || h.memory.Version.Compare(v) > 0 {
+	if h == nil || !n.heldCovers(held, &h.memory) {
 		return false
 	}
 	q := &s.queues[home]
@@ -113,7 +114,14 @@ func (s *hintStore) remove(home NodeID, key string, v Version) bool {
 	return true
 }
 
-func (s *hintStore) recover(home NodeID, key string, c Cell) { s.add(home, key).recover(c) }
+// heldCovers says that a replica that told it holds one cell needs the other
+// no more. With last write wins it told the version alone.
+func (n *Node) heldCovers(held, c *Cell) bool {
+	if c.Object == nil && held.Object == nil {
+		return held.Version.Compare(c.Version) >= 0
+	}
+	return n.covers(held, c)
+}
 
 func (s *hintStore) sorted(home NodeID) []*hint {
 	var all []*hint
@@ -136,7 +144,7 @@ func (n *Node) keepHint(home NodeID, key string, c *Cell, answer *Message) bool 
 	}
 	h := n.hints.add(home, key)
 	if !n.settings.HintLog {
-		h.recover(*c)
+		n.recoverSlot(&h.slot, c)
 	}
 	n.apply(&h.slot, c, &record{kind: recordHint, key: key, home: home, cell: *c}, answer)
 	n.armHandoff()
@@ -185,13 +193,17 @@ func (op *operation) stoodIn(home uint8) bool {
 	return false
 }
 
-// hintDone removes a hint whose home replica has the version or a newer one.
-func (n *Node) hintDone(home NodeID, key string, v Version) bool {
-	if !n.hints.remove(home, key, v) {
+// hintDone removes a hint whose home replica has the cell or what covers it.
+func (n *Node) hintDone(home NodeID, key string, held *Cell) bool {
+	if !n.removeHint(home, key, held) {
 		return false
 	}
 	if n.settings.HintLog {
-		n.log(&record{kind: recordHandedOff, key: key, home: home, cell: Cell{Version: v}})
+		n.log(&record{kind: recordHandedOff, key: key, home: home, cell: acknowledged(held)})
 	}
 	return true
 }
+
+// acknowledged is what of a cell is repeated to acknowledge it: the version,
+// which is enough with last write wins, or the whole object.
+func acknowledged(c *Cell) Cell { return Cell{Version: c.Version, Object: c.Object} }

@@ -37,11 +37,60 @@ const (
 	MessageHandedOff
 	// MessageHeartbeat says that the sender is alive.
 	MessageHeartbeat
+	// MessageUpdate asks one replica to apply an update to what it holds and
+	// to answer with the resulting cell, once that is durable; see update.go.
+	MessageUpdate
+	MessageUpdated
+	// MessageDigest asks for the version of Key alone, on behalf of a read; answered by MessageDigestAnswer.
+	MessageDigest
+	MessageDigestAnswer
+	// MessagePrepare … MessageCommitted are the rounds of a compare-and-set; see paxos.go.
+	MessagePrepare
+	MessagePromise
+	MessagePropose
+	MessageAccepted
+	MessageCommit
+	MessageCommitted
+	// MessageTree … MessageRepaired are anti-entropy; see antientropy.go.
+	MessageTree
+	MessageTreeAnswer
+	MessageRange
+	MessageRangeAnswer
+	MessageRepair
+	MessageRepaired
+	// MessagePurge … MessagePurged are the removal of tombstones.
+	MessagePurge
+	MessagePurged
+	// MessageGossip and MessageGossipAnswer tell of the members; see gossip.go.
+	MessageGossip
+	MessageGossipAnswer
+	// MessageStream … MessageStreamed move ranges between members; see stream.go.
+	MessageStream
+	MessageStreamChunk
+	MessageStreamed
+	// MessageForward hands a client's request to a replica, MessageForwarded the reply back.
+	MessageForward
+	MessageForwarded
 
-	lastMessageKind = MessageHeartbeat
+	lastMessageKind = MessageForwarded
 )
 
-var messageKindNames = [...]string{"", "read", "read-answer", "fetch", "fetched", "write", "written", "handoff", "handed-off", "heartbeat"}
+var messageKindNames = [...]string{
+	"", "read", "read-answer", "fetch", "fetched", "write", "written", "handoff", "handed-off", "heartbeat",
+	"update", "updated", "digest", "digest-answer",
+	"prepare", "promise", "propose", "accepted", "commit", "committed",
+	"tree", "tree-answer", "range", "range-answer", "repair", "repaired", "purge", "purged",
+	"gossip", "gossip-answer", "stream", "stream-chunk", "streamed", "forward", "forwarded",
+}
+
+// Body is what a message has beside the common parts. It is never changed once it is sent.
+type Body interface {
+	// appendTo appends the encoding that bodyDecoders reads.
+	appendTo(buf []byte) []byte
+}
+
+// bodyDecoders read the bodies of the kinds of messages that have one.
+var bodyDecoders [lastMessageKind + 1]func(*decoder) Body
 
 // String returns the kind's name, for logs.
 func (k MessageKind) String() string {
@@ -68,6 +117,8 @@ type Message struct {
 	Request uint64
 	Key     string
 	Cell    Cell
+	// Body is nil for most kinds.
+	Body Body
 }
 
 // ErrMessage is what every error of DecodeMessage wraps.
@@ -80,17 +131,23 @@ const messageFormat = 1
 const (
 	flagTombstone = 1 << iota
 	flagStandsIn
-	knownFlags = flagTombstone | flagStandsIn
+	flagObject
+	flagBody
+	knownFlags = flagTombstone | flagStandsIn | flagObject | flagBody
 )
 
 // AppendMessage appends the encoding of m to buf and returns it: the format
 // (1 byte), kind, from, to, flags and, with StandsIn, the home replica (1 byte
 // each), then the request (uvarint), the key (uvarint length, bytes), the
-// version (see appendVersion) and the value (uvarint length, bytes).
+// version (see appendVersion), the value (uvarint length, bytes), and the
+// object and the body if the flags say so.
 func AppendMessage(buf []byte, m *Message) []byte {
 	flags := cellFlags(&m.Cell)
 	if m.StandsIn {
 		flags |= flagStandsIn
+	}
+	if m.Body != nil {
+		flags |= flagBody
 	}
 	buf = append(buf, messageFormat, byte(m.Kind), byte(m.From), byte(m.To), flags)
 	if m.StandsIn {
@@ -98,7 +155,11 @@ func AppendMessage(buf []byte, m *Message) []byte {
 	}
 	buf = appendUvarint(buf, m.Request)
 	buf = appendString(buf, m.Key)
-	return appendContent(buf, &m.Cell)
+	buf = appendContent(buf, &m.Cell)
+	if m.Body != nil {
+		buf = m.Body.appendTo(buf)
+	}
+	return buf
 }
 
 // DecodeMessage is the inverse of AppendMessage. The result shares no memory
@@ -125,6 +186,13 @@ func DecodeMessage(b []byte) (Message, error) {
 	}
 	if d.ok() && flags&^knownFlags != 0 {
 		d.fail("unknown flags")
+	}
+	if d.ok() && flags&flagBody != 0 {
+		if decode := bodyDecoders[m.Kind]; decode != nil {
+			m.Body = decode(&d)
+		} else {
+			d.fail("a body that this kind has not")
+		}
 	}
 	if err := d.end(); err != nil {
 		return Message{}, fmt.Errorf("%w: %w", ErrMessage, err)

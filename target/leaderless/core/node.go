@@ -87,7 +87,7 @@ func (n *Node) recover(records iter.Seq2[[]byte, error]) error {
 		home NodeID
 		key  string
 	}
-	var delivered map[hintKey]Version
+	var delivered map[hintKey]Cell
 	for b, err := range records {
 		if err != nil {
 			return fmt.Errorf("reading the log: %w", err)
@@ -100,27 +100,41 @@ func (n *Node) recover(records iter.Seq2[[]byte, error]) error {
 			return fmt.Errorf("%w: a hint for node %d of %d: the log belongs to a larger cluster", ErrRecord, r.home, len(n.settings.Nodes))
 		}
 		if r.kind == recordCell {
-			n.replica.recover(key, r.cell)
+			n.recoverCell(key, r.cell)
+			continue
+		}
+		if r.kind > recordHandedOff {
+			if err := n.recoverExtra(string(key), &r); err != nil {
+				return err
+			}
 			continue
 		}
 		r.key, r.cell.Value = string(key), bytes.Clone(r.cell.Value)
 		if delivered == nil {
-			delivered = make(map[hintKey]Version)
+			delivered = make(map[hintKey]Cell)
 		}
 		switch r.kind {
 		case recordHint:
-			if v := delivered[hintKey{r.home, r.key}]; r.cell.Version.Compare(v) > 0 {
-				n.hints.recover(r.home, r.key, r.cell)
+			if done := delivered[hintKey{r.home, r.key}]; !n.heldCovers(&done, &r.cell) {
+				n.recoverSlot(&n.hints.add(r.home, r.key).slot, &r.cell)
 			}
 		case recordHandedOff:
 			k := hintKey{r.home, r.key}
-			if delivered[k].Compare(r.cell.Version) < 0 {
-				delivered[k] = r.cell.Version
-			}
-			n.hints.remove(r.home, r.key, r.cell.Version)
+			done := delivered[k]
+			n.merge(&done, &r.cell)
+			delivered[k] = done
+			n.removeHint(r.home, r.key, &done)
 		}
 	}
 	return nil
+}
+
+// recoverExtra hands a record to the mechanism that wrote it.
+func (n *Node) recoverExtra(key string, r *record) error {
+	switch r.kind {
+	default:
+		return fmt.Errorf("%w: a record of kind %d, which this release does not write: start the release that wrote the log", ErrRecord, r.kind)
+	}
 }
 
 // OmitEvidence lets the node reply without Evidence from now on, or with it
@@ -150,6 +164,10 @@ func (n *Node) Step(now Now, e *Event, out *Effects) {
 		n.timer(e.ID)
 	case EventDurable:
 		n.durable(e.ID)
+	case EventAdmin:
+		if e.Admin != nil {
+			n.admin(e.Admin)
+		}
 	}
 	n.end()
 }
@@ -220,6 +238,10 @@ func (n *Node) handle(m *Message) {
 		n.handedOff(m)
 	case MessageHeartbeat:
 		// Its arrival was all there is to it.
+	case MessageUpdate:
+		n.storeUpdate(m)
+	case MessageUpdated:
+		n.updated(m)
 	}
 }
 
@@ -229,6 +251,13 @@ const (
 	timerHandoff
 	timerRequest
 	timerStandIn
+	timerSpeculate   // speculative retries of reads
+	timerAntiEntropy // the next comparison of ranges
+	timerTombstones  // the next look for tombstones to purge
+	timerHintExpiry
+	timerGossip
+	timerStream
+	timerPaxos // the next attempt of compare-and-sets that met others
 )
 
 func (n *Node) setTimer(kind uint64, after int64) {

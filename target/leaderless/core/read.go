@@ -44,26 +44,22 @@ func (n *Node) readAnswered(m *Message) {
 		return
 	}
 	l.flags |= legAnswered
-	l.version = m.Cell.Version
+	l.version, l.object = m.Cell.Version, m.Cell.Object
 	switch op.phase {
 	case phaseRead:
 		op.count(l)
-		if m.Cell.Compare(&op.cell) > 0 {
-			op.cell = m.Cell
-		}
+		n.merge(&op.cell, &m.Cell)
 		if op.counted >= op.r {
 			n.readQuorum(op)
 		}
 	case phaseWriteBack, phaseRepair:
 		// The result is fixed. A replica that has it needs no repair.
-		if m.Cell.Compare(&op.cell) >= 0 {
+		if n.covers(&m.Cell, &op.cell) {
 			l.flags |= legHolds
 			n.repaired(op)
 		}
 	case phaseLateAnswers:
-		if m.Cell.Compare(&op.cell) > 0 {
-			op.cell = m.Cell
-		}
+		n.merge(&op.cell, &m.Cell)
 		if op.allAnswered() {
 			n.startAsyncRepair(op)
 		}

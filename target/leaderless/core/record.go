@@ -20,7 +20,18 @@ const (
 	// recordHandedOff: Home durably has Cell.Version of Key or a newer one, the hint is not needed any more.
 	recordHandedOff
 
-	lastRecordKind = recordHandedOff
+	// recordPaxos: what this node promised and accepted for Key; see paxos.go.
+	recordPaxos
+	// recordPurged: Key has no cell of Cell.Version or older any more.
+	recordPurged
+	// recordMembers: what this node knows of the members; see membership.go.
+	recordMembers
+	// recordActor: the actor under which this node makes causal events; see actor.go.
+	recordActor
+	// recordRepaired: Cell.Version of Key, or what is newer, was on all replicas.
+	recordRepaired
+
+	lastRecordKind = recordRepaired
 )
 
 // record is one entry of the durable log. Records are facts, not steps: the
@@ -31,13 +42,16 @@ type record struct {
 	kind recordKind
 	key  string
 	home NodeID // recordHint and recordHandedOff
-	cell Cell   // recordHandedOff has only the version
+	cell Cell   // with last write wins recordHandedOff has only the version
+	// body is what the mechanisms of the kinds from recordPaxos on keep, encoded by themselves.
+	body []byte
 }
 
 func appendRecord(buf []byte, r *record) []byte {
 	buf = append(buf, recordFormat, byte(r.kind), cellFlags(&r.cell), byte(r.home))
 	buf = appendString(buf, r.key)
-	return appendContent(buf, &r.cell)
+	buf = appendContent(buf, &r.cell)
+	return append(buf, r.body...)
 }
 
 // encodeRecord returns memory of its own: a driver may queue it for its log writer.
@@ -46,7 +60,7 @@ func encodeRecord(r *record) []byte {
 }
 
 // space is enough for the record's encoding.
-func (r *record) space() int { return 40 + len(r.key) + len(r.cell.Value) }
+func (r *record) space() int { return 40 + len(r.key) + len(r.cell.Value) + len(r.body) }
 
 // slab is memory from which small records are cut, one after the other: an
 // allocation each is too much for a simulation. No byte of it is used twice, so
@@ -57,7 +71,7 @@ const slabBytes = 2 << 10
 
 func (s *slab) encode(r *record) []byte {
 	space := r.space()
-	if space > slabBytes/8 {
+	if space > slabBytes/8 || r.cell.Object != nil {
 		return encodeRecord(r)
 	}
 	if space > cap(s.rest) {
@@ -68,7 +82,7 @@ func (s *slab) encode(r *record) []byte {
 	return b[:len(b):len(b)]
 }
 
-// parseRecord decodes a record but for its key, which it returns apart; key and value are parts of b.
+// parseRecord decodes a record but for its key, which it returns apart; key, value and body are parts of b.
 func parseRecord(b []byte) (_ record, key []byte, _ error) {
 	d := decoder{rest: b}
 	if format := d.byte(); d.ok() && format != recordFormat {
@@ -80,8 +94,11 @@ func parseRecord(b []byte) (_ record, key []byte, _ error) {
 	r.home = NodeID(d.byte())
 	key = d.bytes(MaxKeyBytes)
 	r.cell = d.content(flags)
-	if d.ok() && (r.kind == 0 || r.kind > lastRecordKind || flags&^flagTombstone != 0) {
+	if d.ok() && (r.kind == 0 || r.kind > lastRecordKind || flags&^(flagTombstone|flagObject) != 0) {
 		d.fail("unknown kind or flags")
+	}
+	if d.ok() && r.kind > recordHandedOff && len(d.rest) > 0 {
+		r.body, d.rest = d.rest, nil
 	}
 	if err := d.end(); err != nil {
 		return record{}, nil, fmt.Errorf("%w: %w", ErrRecord, err)

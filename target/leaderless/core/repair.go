@@ -51,7 +51,7 @@ func (n *Node) startAsyncRepair(op *operation) {
 	for i := range op.legs {
 		l := &op.legs[i]
 		l.flags &^= legHolds | legSent
-		if l.is(legAnswered) && l.version.Compare(op.cell.Version) < 0 {
+		if l.is(legAnswered) && !n.legCovers(l, &op.cell) {
 			n.ask(op, l, MessageWrite)
 			stale++
 		}
@@ -97,7 +97,7 @@ func (n *Node) startWriteBack(op *operation) {
 
 func (n *Node) markHolders(op *operation) {
 	for i := range op.legs {
-		if l := &op.legs[i]; l.is(legAnswered) && l.version.Compare(op.cell.Version) >= 0 {
+		if l := &op.legs[i]; l.is(legAnswered) && n.legCovers(l, &op.cell) {
 			l.flags |= legHolds
 		}
 	}

@@ -2,10 +2,11 @@ package core
 
 import "bytes"
 
-// A replica stores cells and answers coordinators. Last write wins: of two
-// cells of a key the one with the greater version stays (Cell.Compare), in
-// whatever order they arrive, so that all replicas that saw the same writes
-// hold the same cell (DDIA ch. 5, "Last write wins"; Cassandra does it per column).
+// A replica stores cells and answers coordinators. What becomes of two cells of
+// a key is the resolver's affair (see merge.go). With last write wins the one
+// with the greater version stays (Cell.Compare), in whatever order they
+// arrive, so that all replicas that saw the same writes hold the same cell
+// (DDIA ch. 5, "Last write wins"; Cassandra does it per column).
 //
 // What a replica says must survive it. It therefore keeps two cells a key:
 // the newest one in memory and the newest one that the log is known to hold.
@@ -64,20 +65,20 @@ func (r *replica) slot(key string) *slot {
 
 // recover takes over a cell of the log, whose value must be copied: a log has
 // many records of a key and all but one are in vain.
-func (r *replica) recover(key []byte, c Cell) {
-	s := r.slots[string(key)]
+func (n *Node) recoverCell(key []byte, c Cell) {
+	s := n.replica.slots[string(key)]
 	if s == nil {
-		s = r.slot(string(key))
+		s = n.replica.slot(string(key))
 	}
-	if c.Compare(&s.memory) > 0 {
+	if !n.covers(&s.memory, &c) {
 		c.Value = bytes.Clone(c.Value)
-		s.recover(c)
+		n.recoverSlot(s, &c)
 	}
 }
 
-func (s *slot) recover(c Cell) {
-	if c.Compare(&s.memory) > 0 {
-		s.memory, s.durable = c, c
+func (n *Node) recoverSlot(s *slot, c *Cell) {
+	if n.merge(&s.memory, c) {
+		s.durable = s.memory
 	}
 }
 
@@ -93,17 +94,18 @@ func (n *Node) storeWrite(m *Message) {
 }
 
 // apply merges the cell into the slot and sends the answer, which may be nil,
-// as soon as the slot's durable cell is at least as new as the cell.
+// as soon as the slot's durable cell covers the cell. What is logged, in r, is
+// the slot's whole cell, so that the last record alone covers all before it.
 func (n *Node) apply(s *slot, c *Cell, r *record, answer *Message) {
-	if c.Compare(&s.memory) > 0 {
-		s.memory = *c
+	if n.merge(&s.memory, c) {
+		r.cell = s.memory
 		effect := Persist{Record: n.records.encode(r)}
 		if n.settings.Acknowledge == AcknowledgeBeforeLog {
 			effect.ID, effect.Eager = n.replica.persists.skip(), true
-			s.durable = *c
+			s.durable = s.memory
 		} else {
 			p := n.replica.newPersist()
-			p.slot, p.cell = s, *c
+			p.slot, p.cell = s, s.memory
 			effect.ID = n.replica.persists.add(p)
 			s.pending = p
 		}
@@ -111,11 +113,11 @@ func (n *Node) apply(s *slot, c *Cell, r *record, answer *Message) {
 	}
 	switch {
 	case answer == nil:
-	case s.durable.Compare(c) >= 0,
-		n.settings.Acknowledge == AcknowledgeSupersededEarly && s.memory.Compare(c) > 0:
+	case n.covers(&s.durable, c),
+		n.settings.Acknowledge == AcknowledgeSupersededEarly && !n.covers(c, &s.memory):
 		n.send(answer)
 	default:
-		// The memory cell is at least as new and its record is on its way.
+		// The memory cell covers it and its record is on its way.
 		s.pending.then = append(s.pending.then, *answer)
 	}
 }
@@ -127,9 +129,7 @@ func (n *Node) durable(id uint64) {
 		return // written eagerly, or a record that nobody waits for
 	}
 	n.replica.persists.remove(id)
-	if s := p.slot; p.cell.Compare(&s.durable) > 0 {
-		s.durable = p.cell
-	}
+	n.merge(&p.slot.durable, &p.cell)
 	if p.slot.pending == p {
 		p.slot.pending = nil
 	}
@@ -154,7 +154,7 @@ func (n *Node) answerRead(m *Message) {
 		c = &s.durable
 	}
 	if m.StandsIn {
-		if h := n.hints.find(m.HintFor, m.Key); h != nil && h.durable.Compare(c) > 0 {
+		if h := n.hints.find(m.HintFor, m.Key); h != nil && !n.covers(c, &h.durable) {
 			c = &h.durable
 		}
 	}
@@ -164,7 +164,7 @@ func (n *Node) answerRead(m *Message) {
 	}
 	answer := n.message(kind, m.From)
 	answer.Origin, answer.Request, answer.Key = m.Origin, m.Request, m.Key
-	if kind == MessageFetched {
+	if kind != MessageReadAnswer {
 		answer.Cell.Version = c.Version
 	} else {
 		answer.Cell = *c

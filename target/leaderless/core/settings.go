@@ -95,6 +95,14 @@ type Settings struct {
 	// Heartbeat is the interval between two heartbeats, SuspectAfter the silence after which a node counts as down.
 	Heartbeat, SuspectAfter int64
 
+	// The settings of the other mechanisms, by topic, each in a file of its own.
+	VersionSettings
+	QuorumSettings
+	RepairSettings
+	MembershipSettings
+	CASSettings
+	DurabilitySettings
+
 	// ring is that of Nodes and VirtualNodes: made once, shared by all nodes with these settings.
 	ring *Ring
 }
@@ -190,6 +198,14 @@ func (s *Settings) check() error {
 	}
 	if !s.HintLog && !s.Hints && !s.Sloppy {
 		return errors.New("hint-log=off with hints=off and sloppy=off: no node keeps any hint that could be left out of the log; set hints=on or sloppy=on, or hint-log=on")
+	}
+	for _, check := range []func(*Settings) error{
+		s.VersionSettings.check, s.QuorumSettings.check, s.RepairSettings.check,
+		s.MembershipSettings.check, s.CASSettings.check, s.DurabilitySettings.check,
+	} {
+		if err := check(s); err != nil {
+			return err
+		}
 	}
 	if s.SuspectAfter < 2*s.Heartbeat {
 		return fmt.Errorf("suspect-after=%s < 2 × heartbeat=%s: a single late heartbeat would make a node suspected; set suspect-after ≥ %s",

@@ -41,7 +41,9 @@ type settingRow struct {
 }
 
 // settingTable is the one list of the settings: help, parsing and printing come from it.
-var settingTable = []settingRow{
+var settingTable = slices.Concat(coreRows, versionRows, quorumRows, repairRows, membershipRows, casRows, durabilityRows)
+
+var coreRows = []settingRow{
 	number("n", "3", "1 … nodes", "Home replicas of each key.", MaxNodes, func(s *Settings) *int { return &s.N }),
 	number("w", "2", "1 … n", "Replicas that must acknowledge a write durably.", MaxNodes, func(s *Settings) *int { return &s.W }),
 	number("r", "2", "1 … n", "Replicas that must answer a read.", MaxNodes, func(s *Settings) *int { return &s.R }),
@@ -93,6 +95,20 @@ func number(name, def, values, help string, limit int, field func(*Settings) *in
 		func(s *Settings) string { return strconv.Itoa(*field(s)) }}
 }
 
+// count is a number that may be 0.
+func count(name, def, values, help string, limit int, field func(*Settings) *int) settingRow {
+	row := number(name, def, values, help, limit, field)
+	positive := row.parse
+	row.parse = func(s *Settings, text string) error {
+		if text == "0" {
+			*field(s) = 0
+			return nil
+		}
+		return positive(s, text)
+	}
+	return row
+}
+
 func choice[T ~uint8](name, def string, names []string, help string, field func(*Settings) *T) settingRow {
 	return settingRow{Setting{name, def, strings.Join(names, " | "), help},
 		func(s *Settings, text string) error {
@@ -136,6 +152,20 @@ func duration(name, def, help string, field func(*Settings) *int64) settingRow {
 		func(s *Settings) string { return formatDuration(*field(s)) }}
 }
 
+// longDuration is a duration that may be 0 and may be days.
+func longDuration(name, def, help string, field func(*Settings) *int64) settingRow {
+	return settingRow{Setting{name, def, "0s … 400d, for instance 500ms, 3h or 10d", help},
+		func(s *Settings, text string) error {
+			d, err := parseDurationWithin(text, 0, 400*24*3600e9)
+			if err != nil {
+				return err
+			}
+			*field(s) = d
+			return nil
+		},
+		func(s *Settings) string { return formatDuration(*field(s)) }}
+}
+
 func parseFsync(s *Settings, text string) error {
 	switch text {
 	case "always":
@@ -165,11 +195,13 @@ func formatFsync(s *Settings) string {
 var durationUnits = []struct {
 	name string
 	size int64
-}{{"h", 3600e9}, {"m", 60e9}, {"s", 1e9}, {"ms", 1e6}, {"us", 1e3}, {"µs", 1e3}, {"ns", 1}}
+}{{"d", 24 * 3600e9}, {"h", 3600e9}, {"m", 60e9}, {"s", 1e9}, {"ms", 1e6}, {"us", 1e3}, {"µs", 1e3}, {"ns", 1}}
 
 // parseDuration reads a number with a unit, such as 500ms or 1.5s, in integer
 // arithmetic: the core depends on no package that knows a clock.
-func parseDuration(text string) (int64, error) {
+func parseDuration(text string) (int64, error) { return parseDurationWithin(text, 1e6, 3600e9) }
+
+func parseDurationWithin(text string, least, greatest int64) (int64, error) {
 	digits := strings.TrimRight(text, "abcdefghijklmnopqrstuvwxyzµ")
 	unit := text[len(digits):]
 	whole, fraction, _ := strings.Cut(digits, ".")
@@ -182,7 +214,7 @@ func parseDuration(text string) (int64, error) {
 			break
 		}
 		total := int64(n)
-		if total > 3600e9/u.size {
+		if total > greatest/u.size {
 			return 0, errors.New("too long")
 		}
 		total *= u.size
@@ -193,7 +225,7 @@ func parseDuration(text string) (int64, error) {
 			scale /= 10
 			total += int64(fraction[i]-'0') * scale
 		}
-		if total < 1e6 || total > 3600e9 {
+		if total < least || total > greatest {
 			return 0, errors.New("out of range")
 		}
 		return total, nil

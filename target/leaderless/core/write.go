@@ -41,6 +41,10 @@ func (n *Node) startWrite(op *operation, time int64) {
 	} else {
 		op.course = courseWrite
 	}
+	if n.settings.updates() {
+		n.startUpdate(op)
+		return
+	}
 	op.phase = phaseWrite
 	n.startPhase(op, MessageWrite)
 	n.hintSuspected(op)
@@ -59,8 +63,13 @@ func (n *Node) written(m *Message) {
 	}
 	l.flags |= legHolds | legAnswered
 	if l.is(legHinted) {
-		n.hintDone(op.order[l.home], op.key, op.cell.Version)
+		n.hintDone(op.order[l.home], op.key, &op.cell)
 	}
+	n.acknowledgedBy(op, l)
+}
+
+// acknowledgedBy goes on after a leg of a put holds what is written.
+func (n *Node) acknowledgedBy(op *operation, l *leg) {
 	if op.phase == phaseWrite {
 		op.count(l)
 		if op.counted < op.w {

@@ -21,7 +21,15 @@ const timerSlack = int64(time.Millisecond)
 type input struct {
 	message core.Message
 	waiter  *waiter
+	admin   *command
 	call    func(*core.Node)
+}
+
+// command is what an operator asks the core for, and the answer.
+type command struct {
+	admin core.Admin
+	reply core.Reply
+	done  chan struct{} // capacity 1
 }
 
 // waiter is a client's request and, later, the answer to it.
@@ -49,6 +57,7 @@ type loop struct {
 	effects     core.Effects
 	timers      timerHeap
 	waiting     map[uint64]*waiter
+	commands    map[uint64]*command
 	lastRequest uint64
 	completed   []uint64
 	spare       []input
@@ -60,6 +69,7 @@ func (l *loop) boot(s *Server, records [][]byte) error {
 	l.inbox.wake = make(chan struct{}, 1)
 	l.inbox.room.L = &l.inbox
 	l.waiting = make(map[uint64]*waiter)
+	l.commands = make(map[uint64]*command)
 	all := func(yield func([]byte, error) bool) {
 		for _, record := range records {
 			if !yield(record, nil) {
@@ -115,6 +125,22 @@ func (l *loop) ask(w *waiter) bool {
 	}
 }
 
+// command has an operator's command begun and returns the answer; false when
+// the loop ended before that.
+func (l *loop) command(a core.Admin) (core.Reply, bool) {
+	c := &command{admin: a, done: make(chan struct{}, 1)}
+	l.inbox.Lock()
+	if !l.put(input{admin: c}) {
+		return core.Reply{}, false
+	}
+	select {
+	case <-c.done:
+		return c.reply, true
+	case <-l.server.stopped:
+		return core.Reply{}, false
+	}
+}
+
 // call runs f in the loop and returns when it has run; false when the loop ended before that.
 func (l *loop) call(f func(*core.Node)) bool {
 	done := make(chan struct{})
@@ -164,6 +190,11 @@ func (l *loop) turn() error {
 		switch {
 		case in.call != nil:
 			in.call(l.node)
+		case in.admin != nil:
+			l.lastRequest++
+			in.admin.admin.ID = l.lastRequest
+			l.commands[l.lastRequest] = in.admin
+			err = l.step(now, &core.Event{Kind: core.EventAdmin, Admin: &in.admin.admin})
 		case in.waiter != nil:
 			l.lastRequest++
 			in.waiter.request.ID = l.lastRequest
@@ -243,6 +274,12 @@ func (l *loop) apply(now core.Now) error {
 	}
 	for i := range l.effects.Replies {
 		r := &l.effects.Replies[i]
+		if c, ok := l.commands[r.ID]; ok {
+			delete(l.commands, r.ID)
+			c.reply = *r
+			c.done <- struct{}{}
+			continue
+		}
 		w, ok := l.waiting[r.ID]
 		if !ok {
 			return fmt.Errorf("the core answered request %d twice or without being asked", r.ID)

@@ -1,0 +1,133 @@
+package core
+
+import "fmt"
+
+// Updates. With last write wins a write says all there is to know: its version
+// and its value. Where a write depends on what is there (a new sibling and the
+// event that names it, an increment, a removal of what was observed) somebody
+// who holds the key's state must carry it out, and the outcome, not the
+// request, is what is replicated. That is one replica: it applies the update
+// to its own state under its own name as the actor, makes the result durable
+// and hands it back; the coordinator then writes the result to the others,
+// who merge it (Riak: the coordinating vnode, riak_kv_vnode:do_put; Dynamo
+// §4.4: the coordinator "generates the new vector clock").
+//
+// The replica is the coordinator itself if it is one of the key's home
+// replicas, else the first of them that is not suspected. The price is a round
+// trip more where it is another node, and that a write fails if that one
+// replica does not answer, whatever the others do: it is not tried on another,
+// because then it might take effect twice.
+
+// update is what one replica is asked to apply.
+type update struct {
+	// context is the causal context that the client has read; nil for a blind write.
+	context []byte
+	operand *Operand
+}
+
+// updates says that writes are carried out by a replica first.
+func (s *Settings) updates() bool { return false }
+
+// unsupported says why a request cannot be carried out with these settings.
+func (n *Node) unsupported(q *Request) string {
+	if q.Kind == RequestCompareAndSet {
+		return "a compare-and-set: there are none with cas=off; set cas=paxos-v2"
+	}
+	return "an operation on a data type, but keys are plain registers: set data-type"
+}
+
+// startUpdate sends the update to the replica that is to apply it.
+func (n *Node) startUpdate(op *operation) {
+	op.phase = phaseUpdate
+	l := n.updater(op)
+	m := n.message(MessageUpdate, l.node)
+	m.Origin, m.Request, m.Key, m.Cell = op.request, n.wireNumber(op), op.key, op.cell
+	m.Body = op.update
+	l.flags |= legSent
+}
+
+// updater chooses the leg that applies the update.
+func (n *Node) updater(op *operation) *leg {
+	first := &op.legs[0]
+	for i := range op.legs[:op.n] {
+		l := &op.legs[i]
+		if l.node == n.id {
+			return l
+		}
+		if n.detector.suspects(n, first.node, n.now.Mono) && !n.detector.suspects(n, l.node, n.now.Mono) {
+			first = l
+		}
+	}
+	return first
+}
+
+// storeUpdate handles MessageUpdate.
+func (n *Node) storeUpdate(m *Message) {
+	u, ok := m.Body.(*update)
+	if !ok || m.Cell.Version.IsZero() {
+		return
+	}
+	s := n.replica.slot(m.Key)
+	cell, why := n.applyUpdate(&s.memory, &m.Cell, u)
+	if why != "" {
+		return // the coordinator has checked it; two nodes with different settings
+	}
+	answer := Message{Kind: MessageUpdated, From: n.id, To: m.From, Origin: m.Origin, Request: m.Request, Key: m.Key, Cell: cell}
+	n.apply(s, &cell, &record{kind: recordCell, key: m.Key}, &answer)
+}
+
+// applyUpdate returns what becomes of a replica's cell by the write of the
+// given version and value, or why it can't be.
+func (n *Node) applyUpdate(have, write *Cell, u *update) (Cell, string) {
+	return Cell{}, "keys are plain registers"
+}
+
+// updated handles MessageUpdated: the outcome goes to the other replicas.
+func (n *Node) updated(m *Message) {
+	op, l := n.find(m)
+	if op == nil || op.phase != phaseUpdate || !l.is(legSent) || l.is(legHolds) {
+		return
+	}
+	op.cell = m.Cell
+	op.phase = phaseWrite
+	n.standIn(op, false)
+	op.counted = 0
+	for i := range op.legs {
+		if other := &op.legs[i]; other != l && other.node != l.node {
+			n.ask(op, other, MessageWrite)
+		}
+	}
+	n.armStandIn(op)
+	n.hintSuspected(op)
+	l.flags |= legHolds | legAnswered
+	n.acknowledgedBy(op, l)
+}
+
+func (u *update) appendTo(buf []byte) []byte {
+	buf = appendOptional(buf, u.context)
+	if u.operand == nil {
+		return append(buf, 0)
+	}
+	o := u.operand
+	buf = append(buf, byte(o.Kind))
+	buf = appendString(buf, o.Field)
+	buf = appendOptional(buf, o.Element)
+	buf = appendVarint(buf, o.By)
+	return appendUvarint(buf, o.ID)
+}
+
+func (d *decoder) update() Body {
+	u := &update{context: d.optional(MaxValueBytes)}
+	kind := OperandKind(d.byte())
+	if kind == 0 || !d.ok() {
+		return u
+	}
+	if kind > lastOperandKind {
+		d.fail(fmt.Sprintf("unknown kind of operand %d", kind))
+		return nil
+	}
+	u.operand = &Operand{Kind: kind, Field: d.string(MaxKeyBytes), Element: d.optional(MaxValueBytes), By: d.varint(), ID: d.uvarint()}
+	return u
+}
+
+func init() { bodyDecoders[MessageUpdate] = (*decoder).update }
