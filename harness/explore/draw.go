@@ -42,7 +42,8 @@ const seedBits = 53
 type DrawOptions struct {
 	// Skew is the greatest offset of a clock, in either direction; 0 leaves it to nemesis.Swarm.
 	Skew time.Duration
-	// NoHold draws no partition that keeps what is sent, which only the simulation can do.
+	// NoHold draws what containers can do, too: no partition that keeps what is
+	// sent, and no slow links between data centres.
 	NoHold bool
 	// Datacenters has the nodes of each data centre of the target; nil if it has but one.
 	Datacenters [][]string
@@ -130,7 +131,7 @@ func (d dice) surroundings() *plan.Surroundings {
 // says or, where it does not, drawn anew.
 func (d dice) wan(s, base *plan.Surroundings, o DrawOptions) {
 	switch {
-	case len(o.Datacenters) < 2:
+	case len(o.Datacenters) < 2 || o.NoHold:
 	case base != nil && base.WANLatency+base.WANJitter > 0:
 		s.WANLatency, s.WANJitter = base.WANLatency, base.WANJitter
 	default:

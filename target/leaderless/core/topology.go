@@ -24,6 +24,17 @@ package core
 // the traffic to all of them. How long a request waits for the far ones is its
 // level's to say (see Level).
 
+// Datacenter returns the data centre of the node, from 0.
+func (s *Settings) Datacenter(node NodeID) int {
+	return datacenterOf(node, len(s.Nodes), s.Datacenters)
+}
+
+// apart says that the nodes are in different data centres.
+func (n *Node) apart(a, b NodeID) bool {
+	s := n.ring.spread
+	return s != nil && s.of[a] != s.of[b]
+}
+
 // datacenterOf puts as many nodes into each data centre as into any other, give or take one.
 func datacenterOf(node NodeID, nodes, datacenters int) int {
 	if datacenters <= 1 {
