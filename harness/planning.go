@@ -318,37 +318,45 @@ func loadPlan(path, backend string) (*plan.Plan, target.System, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	system, err := prepare(p, backend)
+	return p, system, err
+}
+
+// prepare configures the target of a plan that somebody wrote, fills in what
+// the plan leaves to the workload's defaults, and checks all that can be
+// checked before the run.
+func prepare(p *plan.Plan, backend string) (target.System, error) {
 	if backend != OnAuto {
 		p.Backend = backend
 	}
 	under, err := target.Lookup(p.Target.Name)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	system, err := under.Configure(p.Target.Nodes, p.Target.Settings)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	workload, err := workloads.Lookup(p.Workload.Name)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if p.Workload.Settings, err = workloads.Resolve(workload, p.Workload.Settings); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if _, err := mainGenerator(p, workload); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if p.Claims, err = chooseClaims(p.Claims, system, workload); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := checkExpectations(p.Expect, p.Claims); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := nemesis.Validate(p.Schedule, plan.NodeNames(p.Target.Nodes)); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return p, system, allowSchedule(p)
+	return system, allowSchedule(p)
 }
 
 // allowSchedule refuses, by name and with the remedy, faults that no machine

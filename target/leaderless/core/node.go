@@ -17,6 +17,8 @@ type Node struct {
 	random      uint64 // state of SplitMix64
 	// omitEvidence: see OmitEvidence.
 	omitEvidence bool
+	// counters are for operators alone; see gauges.go.
+	counters Counters
 
 	replica     replica
 	hints       hintStore
@@ -73,6 +75,9 @@ func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[
 	}
 	n.begin(now, out)
 	n.detector.start(n)
+	for i := range n.hints.queues {
+		n.hints.queues[i].since = now.Mono
+	}
 	n.armHandoff()
 	n.end()
 	return n, nil

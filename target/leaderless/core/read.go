@@ -71,6 +71,7 @@ func (n *Node) readAnswered(m *Message) {
 
 // readQuorum goes on once r replicas have answered.
 func (n *Node) readQuorum(op *operation) {
+	n.noteRead(op)
 	switch n.settings.Repair {
 	case RepairOff:
 		n.succeed(op)

@@ -36,7 +36,7 @@ func TestSettingsRoundTrip(t *testing.T) {
 			"n": string('0' + rune(n)), "w": string('0' + rune(rapid.IntRange(1, n).Draw(t, "w"))), "r": string('0' + rune(rapid.IntRange(1, n).Draw(t, "r"))),
 			"repair": pick("repair", "off", "async", "blocking", "abd"), "fetch": pick("fetch", "auto", "on", "off"),
 			"sloppy": pick("sloppy", "on", "off"), "hints": pick("hints", "on", "off"), "acknowledge": pick("acknowledge", "after-log", "before-log", "superseded-early"),
-			"fsync": pick("fsync", "always", "never", "1s", "1.5ms", "0.25s", "2m", "1h"), "virtual-nodes": pick("virtual-nodes", "1", "256"),
+			"fsync": pick("fsync", "always", "never", "group:5ms", "group:1s", "1s", "1.5ms", "0.25s", "2m", "1h"), "virtual-nodes": pick("virtual-nodes", "1", "256"),
 			"request-timeout": pick("request-timeout", "101ms", "1.000000001s", "1h"),
 		})
 		require.NoError(t, err)
@@ -62,6 +62,8 @@ func TestWrongSettings(t *testing.T) {
 		"another unknown": {map[string]string{"timeout": "1s"}, `unknown setting "timeout": did you mean "request-timeout"?`},
 		"bad duration":    {map[string]string{"heartbeat": "100"}, "heartbeat=100: not a number with a unit"},
 		"bad fraction":    {map[string]string{"heartbeat": "1.x5s"}, "heartbeat=1.x5s: not a number with a unit"},
+		"bad group":       {map[string]string{"fsync": "group:"}, "fsync=group:: not a number with a unit (ms, s, m); it may be always | never | DURATION | group:DURATION"},
+		"group of days":   {map[string]string{"fsync": "group:2d"}, "fsync=group:2d: too long"},
 		"too long":        {map[string]string{"request-timeout": "100h"}, "request-timeout=100h: too long"},
 		"too short":       {map[string]string{"request-timeout": "1us"}, "request-timeout=1us: out of range"},
 		"bad fsync":       {map[string]string{"fsync": "sometimes"}, "fsync=sometimes: not a number with a unit (ms, s, m); it may be always | never | DURATION"},
