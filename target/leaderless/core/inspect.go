@@ -75,12 +75,14 @@ type Pending struct {
 	Requests int
 	// Writes are records that are not durable yet.
 	Writes int
+	// Comparisons are those of anti-entropy that are to be done yet: see AntiEntropyGauge.
+	Comparisons int
 	// HintsDropped counts hints that were not kept because of hint-limit, since the node's start.
 	HintsDropped uint64
 }
 
 // Quiet says that nothing is pending.
-func (p Pending) Quiet() bool { return p.Hints+p.Repairs+p.Requests+p.Writes == 0 }
+func (p Pending) Quiet() bool { return p.Hints+p.Repairs+p.Requests+p.Writes+p.Comparisons == 0 }
 
 // Pending says what the node still has to do.
 func (n *Node) Pending() Pending {
@@ -89,6 +91,7 @@ func (n *Node) Pending() Pending {
 		p.Hints = n.hints.count
 	}
 	p.Repairs = n.coordinator.repairs
+	p.Comparisons = n.comparisons()
 	p.Requests = n.coordinator.open.taken - p.Repairs
 	return p
 }
@@ -174,5 +177,10 @@ func (d *digest) cell(c *Cell) {
 	d.add(uint64(c.Version.Time), uint64(c.Version.Node), uint64(c.Version.Incarnation), uint64(c.Version.Sequence), uint64(cellFlags(c)), uint64(len(c.Value)))
 	for _, b := range c.Value {
 		d.add(uint64(b))
+	}
+	if c.Object != nil {
+		for _, b := range appendObject(nil, c.Object) {
+			d.add(uint64(b))
+		}
 	}
 }

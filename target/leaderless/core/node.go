@@ -24,6 +24,8 @@ type Node struct {
 	hints       hintStore
 	coordinator coordinator
 	detector    detector
+	ranges      rangeSet
+	entropy     antiEntropy
 
 	// of the step in progress
 	now      Now
@@ -79,6 +81,7 @@ func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[
 		n.hints.queues[i].since = now.Mono
 	}
 	n.armHandoff()
+	n.antiEntropyStart()
 	n.end()
 	return n, nil
 }
@@ -247,6 +250,8 @@ func (n *Node) handle(m *Message) {
 		n.storeUpdate(m)
 	case MessageUpdated:
 		n.updated(m)
+	case MessageTree, MessageTreeAnswer, MessageRange, MessageRangeAnswer, MessageRepair, MessageRepaired:
+		n.handleAntiEntropy(m)
 	}
 }
 
@@ -279,6 +284,8 @@ func (n *Node) timer(kind uint64) {
 		n.expire(&n.coordinator.requests, (*Node).requestTimeout)
 	case timerStandIn:
 		n.expire(&n.coordinator.standIns, (*Node).standInTimeout)
+	case timerAntiEntropy:
+		n.antiEntropyTick()
 	}
 }
 

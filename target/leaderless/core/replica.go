@@ -40,6 +40,8 @@ type slot struct {
 	durable Cell
 	// pending is the persist of the memory cell, nil once it is durable.
 	pending *persist
+	// entry is the slot in its range; nil without anti-entropy, and for hints.
+	entry *rangeEntry
 }
 
 // persist is a record that was handed to the driver and is not durable yet.
@@ -103,6 +105,7 @@ func (n *Node) apply(s *slot, c *Cell, r *record, answer *Message) {
 		if n.settings.Acknowledge == AcknowledgeBeforeLog {
 			effect.ID, effect.Eager = n.replica.persists.skip(), true
 			s.durable = s.memory
+			n.durableChanged(s)
 		} else {
 			p := n.replica.newPersist()
 			p.slot, p.cell = s, s.memory
@@ -129,7 +132,9 @@ func (n *Node) durable(id uint64) {
 		return // written eagerly, or a record that nobody waits for
 	}
 	n.replica.persists.remove(id)
-	n.merge(&p.slot.durable, &p.cell)
+	if n.merge(&p.slot.durable, &p.cell) {
+		n.durableChanged(p.slot)
+	}
 	if p.slot.pending == p {
 		p.slot.pending = nil
 	}
@@ -137,6 +142,13 @@ func (n *Node) durable(id uint64) {
 		n.send(&p.then[i])
 	}
 	n.replica.release(p)
+}
+
+// durableChanged tells the mechanisms that follow what a replica holds of a new durable cell.
+func (n *Node) durableChanged(s *slot) {
+	if n.ranges.on && n.replica.slots[s.key] == s {
+		n.rangeChanged(s)
+	}
 }
 
 // log hands the driver a record that nothing waits for.

@@ -18,6 +18,7 @@ func TestDefaults(t *testing.T) {
 	s.ring, s.quorum = nil, quorum{}
 	assert.Equal(t, Settings{
 		Nodes: fiveNames, N: 3, W: 2, R: 2, Repair: RepairAsync, Fetch: FetchAuto, Hints: true, HintLog: true, Fsync: FsyncAlways, VirtualNodes: 16,
+		RepairSettings: defaultRepairSettings,
 		RequestTimeout: 500e6, StandInAfter: 100e6, HintRetry: 200e6, HintLimit: 65536, Heartbeat: 100e6, SuspectAfter: 1e9,
 		QuorumSettings: QuorumSettings{Datacenters: 1},
 	}, s)
