@@ -17,8 +17,8 @@ const (
 	drawTorn // how much of what the disk was at is there after a crash
 	drawNode // a node's own generator
 	drawClient
-	drawWAN // between data centres
 	drawTick // the moment from which a disk's clock ticks
+	drawWAN  // between data centres
 )
 
 // draw returns the number that belongs to an identity: what it is for, on
