@@ -2,10 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/refute-lab/refute/harness/plan"
 )
 
 func TestCatalogueIsListed(t *testing.T) {
@@ -64,4 +67,24 @@ func TestCatalogueRefusesWhatMakesNoSense(t *testing.T) {
 	} {
 		oneLine(t, c.want, append([]string{"catalogue"}, c.arguments...)...)
 	}
+}
+
+// A profile's settings are in the plan, and --set comes before them.
+func TestAProfileIsPartOfThePlan(t *testing.T) {
+	out := t.TempDir()
+	code, stdout, errors := refute(t, "run", "--on", "sim", "--profile", "riak", "--set", "r=3", "--time-limit", "1s", "--nemesis", "none", "--seed", "3", "--claims", "no-lost-writes", "--out", out, "--name", "profiled")
+	require.Zero(t, code, stdout+errors)
+	folders, err := filepath.Glob(filepath.Join(out, "profiled", "2*", "plan.json"))
+	require.NoError(t, err)
+	require.Len(t, folders, 1)
+	p, err := plan.Load(folders[0])
+	require.NoError(t, err)
+	assert.Equal(t, "on", p.Target.Settings["sloppy"])
+	assert.Equal(t, "never", p.Target.Settings["fsync"])
+	assert.Equal(t, "2", p.Target.Settings["w"])
+	assert.Equal(t, "3", p.Target.Settings["r"])
+
+	code, stdout, errors = refute(t, "run", "--help")
+	require.Zero(t, code, errors)
+	assert.Contains(t, stdout, "Profiles of the target leaderless")
 }

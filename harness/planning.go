@@ -2,6 +2,7 @@ package harness
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +41,10 @@ type Request struct {
 	Rate float64
 	// Nemesis are kinds of faults; nil is the default, empty is none.
 	Nemesis []string
+	// Profile is a profile of the target (target.Profiled); empty for none.
+	Profile string
 	// Settings are the target's and the workload's, told apart by their names.
+	// They override those of the profile.
 	Settings map[string]string
 	// Claims must hold; nil is what the target's configuration claims.
 	Claims    []string
@@ -95,6 +99,9 @@ func newPlan(r Request) (*plan.Plan, target.System, error) {
 		return nil, nil, err
 	}
 	forTarget, forWorkload := shareSettings(r.Settings, workload)
+	if forTarget, err = withProfile(r.Target, r.Profile, forTarget); err != nil {
+		return nil, nil, err
+	}
 	system, err := r.Target.Configure(r.Nodes, forTarget)
 	if err != nil {
 		return nil, nil, err
@@ -243,6 +250,21 @@ func shareSettings(given map[string]string, w workloads.Workload) (forTarget, fo
 		}
 	}
 	return forTarget, forWorkload
+}
+
+// withProfile adds the settings of the target's profile, if one is named, to
+// those given, which come first.
+func withProfile(under target.Target, profile string, given map[string]string) (map[string]string, error) {
+	if profile == "" {
+		return given, nil
+	}
+	p, err := target.FindProfile(under, profile)
+	if err != nil {
+		return nil, err
+	}
+	settings := p.Map()
+	maps.Copy(settings, given)
+	return settings, nil
 }
 
 // AllClaims stands for every claim that any run of the workload can decide,

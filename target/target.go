@@ -3,6 +3,8 @@ package target
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/refute-lab/refute/harness/history"
@@ -75,6 +77,55 @@ func DatacentersOf(s System) [][]string {
 		return located.Datacenters()
 	}
 	return nil
+}
+
+// Profiled is a target that can be configured as well-known real systems are.
+type Profiled interface {
+	Target
+	// Profiles returns the profiles, each valid for clusters of three nodes or more.
+	Profiles() []Profile
+}
+
+// Profile is a list of settings under a name.
+type Profile struct {
+	// Name is the name in --profile.
+	Name string
+	// Help is one sentence.
+	Help string
+	// Settings are what the profile sets; what it leaves out has the target's default.
+	Settings []ProfileSetting
+}
+
+// ProfileSetting is one setting of a profile.
+type ProfileSetting struct {
+	Name, Value string
+	// Source says where the real system's value is known from.
+	Source string
+}
+
+// Map returns the profile's settings as Configure takes them.
+func (p *Profile) Map() map[string]string {
+	m := make(map[string]string, len(p.Settings))
+	for _, s := range p.Settings {
+		m[s.Name] = s.Value
+	}
+	return m
+}
+
+// FindProfile returns a target's profile by its name. The error lists those there are.
+func FindProfile(t Target, name string) (Profile, error) {
+	profiled, ok := t.(Profiled)
+	if !ok {
+		return Profile{}, fmt.Errorf("the target %s has no profiles: set its settings one by one", t.Name())
+	}
+	var known []string
+	for _, p := range profiled.Profiles() {
+		if p.Name == name {
+			return p, nil
+		}
+		known = append(known, p.Name)
+	}
+	return Profile{}, fmt.Errorf("the target %s has no profile %q: it has %s", t.Name(), name, strings.Join(known, ", "))
 }
 
 // Peer is a member of the cluster as the other members see it.
