@@ -5,6 +5,8 @@ import "fmt"
 // admin begins what an operator asks for, or says why it can't.
 func (n *Node) admin(a *Admin) {
 	switch a.Kind {
+	case AdminVersions:
+		n.startSurvey(a)
 	case AdminRepair:
 		n.demandRepair(a)
 	default:

@@ -24,6 +24,7 @@ type Node struct {
 	hints       hintStore
 	coordinator coordinator
 	detector    detector
+	surveys     surveys
 	ranges      rangeSet
 	entropy     antiEntropy
 
@@ -268,6 +269,7 @@ const (
 	timerGossip
 	timerStream
 	timerPaxos // the next attempt of compare-and-sets that met others
+	timerSurvey
 )
 
 func (n *Node) setTimer(kind uint64, after int64) {
@@ -284,6 +286,8 @@ func (n *Node) timer(kind uint64) {
 		n.expire(&n.coordinator.requests, (*Node).requestTimeout)
 	case timerStandIn:
 		n.expire(&n.coordinator.standIns, (*Node).standInTimeout)
+	case timerSurvey:
+		n.surveyTick()
 	case timerAntiEntropy:
 		n.antiEntropyTick()
 	}

@@ -43,7 +43,11 @@ func (op *operation) count(l *leg) {
 func (n *Node) readAnswered(m *Message) {
 	n.coordinator.trips.answer(n, m, MessageRead)
 	op, l := n.find(m)
-	if op == nil || !op.get || l.is(legAnswered) {
+	if op == nil {
+		n.surveyed(m)
+		return
+	}
+	if !op.get || l.is(legAnswered) {
 		return
 	}
 	l.flags |= legAnswered
