@@ -120,6 +120,7 @@ const (
 	legRepaired // it acknowledged a write-back or repair
 	legHinted   // a hint is kept for it
 	legStandIn
+	legPending // it is written to because the ring changes, and not read
 	legFetched // its answer to the fetch was one of those that the version was chosen by
 )
 
@@ -139,6 +140,9 @@ func (n *Node) request(q *Request) {
 	}
 	order, homes := n.ring.placed(q.Key, quorum.n)
 	quorum.homes = homes
+	if n.ringChanges() && (!get || n.settings.Repair == RepairABD) {
+		order, quorum.pending = n.widen(q.Key, homes, order)
+	}
 	if why := n.shortage(get, &quorum, order); why != "" {
 		n.refuse(q, quorum, CodeUnavailable, why)
 		return
@@ -197,10 +201,13 @@ func (n *Node) open(q *Request, u quorum, order []NodeID) *operation {
 	}
 	op.number = c.open.add(op)
 	op.request, op.get, op.key, op.began = q.ID, q.Kind == RequestGet, q.Key, n.now.Mono
-	op.n, op.w, op.r, op.order = u.homes, u.w, u.r, order
+	op.n, op.w, op.r, op.order = u.homes+u.pending, u.w+u.pending, u.r, order
 	op.writes, op.reads, op.level = u.writes, u.reads, u.level
-	for home, node := range order[:u.homes] {
+	for home, node := range order[:op.n] {
 		op.legs = append(op.legs, leg{node: node, home: uint8(home)})
+		if home >= u.homes {
+			op.legs[home].flags = legPending
+		}
 	}
 	if s := n.ring.spread; s != nil {
 		op.datacenter, op.datacenters = s.of[n.id], uint8(len(s.sizes))

@@ -28,6 +28,9 @@ type quorum struct {
 	writes, reads scope
 	// level is the level that was asked for, or that of the settings.
 	level Level
+	// pending are the nodes that a write goes to beside the homes while the
+	// ring changes; each is one more acknowledgement. See membership.go.
+	pending int
 }
 
 // resolve fills in the parts of the settings that requests need again and
@@ -113,10 +116,9 @@ func (n *Node) impossible(q *Request, u *quorum) string {
 	get := q.Kind == RequestGet
 	if least := smallestDatacenter(len(s.Nodes), s.Datacenters); u.n < 1 || u.w < 1 || u.r < 1 {
 		return fmt.Sprintf("n=%d w=%d r=%d: each must be at least 1", u.n, u.w, u.r)
+	} else if s.Datacenters == 1 && u.n > n.ring.Nodes() {
+		return fmt.Sprintf("n=%d > %d nodes: every replica needs a node of its own", u.n, n.ring.Nodes())
 	} else if u.n > least {
-		if s.Datacenters == 1 {
-			return fmt.Sprintf("n=%d > %d nodes: every replica needs a node of its own", u.n, least)
-		}
 		return fmt.Sprintf("n=%d > %d nodes in a data centre: every replica needs a node of its own", u.n, least)
 	}
 	if q.Level != LevelNumbers {
@@ -148,8 +150,8 @@ func (n *Node) impossible(q *Request, u *quorum) string {
 // as far as this node can tell; empty: enough are.
 func (n *Node) shortage(get bool, u *quorum, order []NodeID) string {
 	need := n.needed(get, u)
-	if up := n.reachable(order, u.homes); up < need {
-		return n.unavailable(u.homes, "", up, need)
+	if up := n.reachable(order, u.homes+u.pending); up < need {
+		return n.unavailable(u.homes+u.pending, "", up, need)
 	}
 	if u.reads|u.writes == scopeAll {
 		return ""
@@ -201,11 +203,11 @@ func (n *Node) shortageIn(u *quorum, d demand, order []NodeID) string {
 func (n *Node) needed(get bool, u *quorum) int {
 	switch {
 	case get && n.settings.Repair == RepairABD, !get && n.settings.Fetches():
-		return max(u.w, u.r)
+		return max(u.w+u.pending, u.r)
 	case get:
 		return u.r
 	}
-	return u.w
+	return u.w + u.pending
 }
 
 // demands makes a demand the one that answers are counted against from now on.

@@ -104,7 +104,7 @@ type Settings struct {
 	DurabilitySettings
 	DataTypeSettings
 
-	// ring is that of Nodes and VirtualNodes: made once, shared by all nodes with these settings.
+	// ring is that of the first members and VirtualNodes: made once, shared by all nodes with these settings.
 	ring *Ring
 	// quorum is what holds for requests that say nothing else.
 	quorum quorum
@@ -168,7 +168,7 @@ func ParseSettings(nodes []string, given map[string]string) (Settings, error) {
 	if err := s.check(); err != nil {
 		return Settings{}, err
 	}
-	s.ring = NewRing(s.Nodes, s.VirtualNodes)
+	s.ring = s.firstRing()
 	s.ring.spreadOver(s.Datacenters, s.N, len(s.Nodes))
 	return s, nil
 }

@@ -31,6 +31,9 @@ func (s *Settings) decides() bool { return false }
 
 // check finds what is wrong between these settings and others.
 func (*QuorumSettings) check(s *Settings) error {
+	if s.Datacenters > 1 && s.RingChange != RingStatic {
+		return fmt.Errorf("datacenters=%d with ring=%s: nodes can join and leave only where there is one data centre; set ring=static or datacenters=1", s.Datacenters, s.RingChange)
+	}
 	if s.ReadLevel.Serial() && !s.decides() {
 		return fmt.Errorf("read-level=%s with cas=off: no value is ever decided by consensus, so there is none to read; set cas=paxos-v2 or another level", s.ReadLevel)
 	}
