@@ -135,7 +135,6 @@ func (n *Node) updated(m *Message) {
 	op.phase, op.course = phaseWrite, courseUpdateWrite
 	n.standIn(op, false)
 	_, l = n.find(m) // the list of legs may have moved
-	op.counted = 0
 	for i := range op.legs {
 		if other := &op.legs[i]; other.node != l.node {
 			n.ask(op, other, MessageWrite)

@@ -172,7 +172,7 @@ func (n *Node) writeRefused(op *operation, l *leg, why *refusal) {
 			left--
 		}
 	}
-	if left < op.w {
+	if left < op.need {
 		n.fail(op, StatusIndeterminate, why.code, why.why+": read again and write with that context; the write may have been done at another replica")
 		n.close(op)
 	}

@@ -30,6 +30,7 @@ func (n *Node) startWrite(op *operation, time int64) {
 	c.sequence++
 	op.cell.Version = Version{Time: time, Node: n.id, Incarnation: n.incarnation, Sequence: c.sequence}
 	op.version = op.cell.Version
+	op.demands(op.w, op.writes)
 	if n.settings.updates() {
 		n.startUpdate(op)
 		return
@@ -77,7 +78,7 @@ func (n *Node) written(m *Message) {
 func (n *Node) acknowledgedBy(op *operation, l *leg) {
 	if op.phase == phaseWrite {
 		op.count(l)
-		if op.counted < op.w {
+		if op.counted < op.need {
 			return
 		}
 		n.succeed(op)
