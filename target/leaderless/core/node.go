@@ -24,6 +24,9 @@ type Node struct {
 	hints       hintStore
 	coordinator coordinator
 	detector    detector
+	tombstones  tombstones
+	// followsDurable: some mechanism follows the durable cells; see durableChanged.
+	followsDurable bool
 	// membership is what is known of the members; nil with ring=static.
 	membership *membership
 	// ringTag is that of the view with ring=epochs, else 0; see epoch.go.
@@ -36,6 +39,11 @@ type Node struct {
 	ranges    rangeSet
 	entropy   antiEntropy
 	surveys   surveys
+	// order says which of two cells without an object stays.
+	order cellOrder
+	// events are those that this node made in causal clocks, carriedOut the updates.
+	events     eventMemory
+	carriedOut updateMemory
 
 	// of the step in progress
 	now      Now
@@ -54,8 +62,9 @@ type Node struct {
 // numbers unique (only its low 24 bits go into the latter).
 //
 // records yields every record that was ever handed out in Effects.Persist and
-// has not been replaced by Records; order and repetition do not matter, and a
-// tail that was never durable may be missing. nil is an empty log. The driver
+// has not been replaced by Records, in the order in which they were handed out;
+// repetition of the whole does not matter, and a tail that was never durable
+// may be missing. nil is an empty log. The driver
 // must make what it read durable (one fsync) before it calls Boot, because the
 // node will promise it to others. The error of the iterator is returned, as is
 // an error wrapping ErrRecord for a record that cannot be understood.
@@ -78,6 +87,7 @@ func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[
 		ring:        settings.ring,
 		incarnation: incarnation,
 		random:      random,
+		order:       settings.order(),
 	}
 	n.replica.init()
 	n.coordinator.init()
@@ -95,6 +105,8 @@ func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[
 	n.startMembership()
 	n.startRejoin()
 	n.antiEntropyStart()
+	n.startEvents()
+	n.tombstonesStart()
 	n.end()
 	return n, nil
 }
@@ -153,6 +165,12 @@ func (n *Node) recover(records iter.Seq2[[]byte, error]) error {
 // recoverExtra hands a record to the mechanism that wrote it.
 func (n *Node) recoverExtra(key string, r *record) error {
 	switch r.kind {
+	case recordActor:
+		n.recoverEvents(r)
+		return nil
+	case recordPurged:
+		n.recoverPurge(key, &r.cell)
+		return nil
 	case recordMembers:
 		return n.recoverMember(r)
 	default:
@@ -177,6 +195,7 @@ func (n *Node) Step(now Now, e *Event, out *Effects) {
 	case EventMessage:
 		if m := e.Message; m != nil && m.To == n.id && m.From != n.id && int(m.From) < len(n.settings.Nodes) {
 			n.detector.heard(n, m.From)
+			n.observe(m.Cell.Version.Time)
 			n.handle(m)
 		}
 	case EventRequest:
@@ -274,6 +293,8 @@ func (n *Node) handle(m *Message) {
 		n.handleStream(m)
 	case MessageTree, MessageTreeAnswer, MessageRange, MessageRangeAnswer, MessageRepair, MessageRepaired:
 		n.handleAntiEntropy(m)
+	case MessagePurge:
+		n.purgeOrdered(m)
 	}
 }
 
@@ -289,6 +310,7 @@ const (
 	timerHintExpiry
 	timerGossip
 	timerStream
+	timerHintFlush
 	timerPaxos // the next attempt of compare-and-sets that met others
 	timerSurvey
 )
@@ -307,6 +329,10 @@ func (n *Node) timer(kind uint64) {
 		n.expire(&n.coordinator.requests, (*Node).requestTimeout)
 	case timerStandIn:
 		n.expire(&n.coordinator.standIns, (*Node).standInTimeout)
+	case timerHintFlush:
+		n.flushHints()
+	case timerTombstones:
+		n.tombstonesTick()
 	case timerGossip:
 		if n.membership != nil {
 			n.gossipTick()
