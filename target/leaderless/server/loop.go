@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/base64"
 	"fmt"
 	"sync"
 	"time"
@@ -38,7 +39,9 @@ type waiter struct {
 	// status and body are the answer; set before done receives its value.
 	status int
 	body   []byte
-	done   chan struct{} // capacity 1
+	// context is the causal context in base64; empty: none.
+	context string
+	done    chan struct{} // capacity 1
 }
 
 // loop owns the core. Only its own goroutine touches the fields below inbox.
@@ -286,6 +289,9 @@ func (l *loop) apply(now core.Now) error {
 		}
 		delete(l.waiting, r.ID)
 		w.status, w.body = s.appendReply(w.body[:0], w.request.Kind, r)
+		if r.Context != nil {
+			w.context = base64.StdEncoding.EncodeToString(r.Context)
+		}
 		w.done <- struct{}{}
 	}
 	l.effects.Reset()
