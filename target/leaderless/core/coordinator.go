@@ -193,7 +193,7 @@ func (n *Node) problem(q *Request, u quorum) string {
 	switch {
 	case q.Kind == 0 || q.Kind > lastRequestKind:
 		return fmt.Sprintf("unknown kind of request %d", q.Kind)
-	case q.Kind == RequestUpdate || q.Kind == RequestCompareAndSet:
+	case n.unsupported(q) != "":
 		return n.unsupported(q)
 	case q.Key == "" || len(q.Key) > MaxKeyBytes:
 		return fmt.Sprintf("a key of %d bytes: keys have 1 to %d", len(q.Key), MaxKeyBytes)
@@ -238,7 +238,7 @@ func (n *Node) open(q *Request, u quorum, order []NodeID) *operation {
 	for home, node := range order[:u.n] {
 		op.legs = append(op.legs, leg{node: node, home: uint8(home)})
 	}
-	if n.settings.updates() && q.Kind != RequestGet {
+	if q.Kind != RequestGet && (n.settings.updates() || n.settings.DataType == DataTypeRow) {
 		op.update = &update{context: q.Context, operand: q.Operand}
 	}
 	switch q.Kind {

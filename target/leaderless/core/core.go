@@ -108,14 +108,17 @@ type Request struct {
 // Operand is one operation on a data type.
 type Operand struct {
 	Kind OperandKind
-	// Field is the member of a map, or the column of a row, that it is about; empty for the key itself.
+	// Field is the member of a map that it is about; empty for the key itself.
 	Field string
-	// Element is what is added to or removed from a set, or the value of a column.
+	// Element is what is added to or removed from a set, or the value of a register.
 	Element []byte
 	// By is how much is added to a counter; negative to subtract.
 	By int64
-	// ID, if not 0, names the operation: done twice under one ID it counts once.
+	// ID, if not 0, names an addition to a counter: done twice under one ID it
+	// counts once, within the bounds that counter.go tells.
 	ID uint64
+	// Columns are what OperandColumns writes.
+	Columns []Column
 }
 
 // OperandKind says what an Operand does.
@@ -128,12 +131,14 @@ const (
 	// OperandInsert and OperandRemove put Element into a set or take it out.
 	OperandInsert
 	OperandRemove
-	// OperandAssign gives a column, or a member of a map, the value Element.
+	// OperandAssign gives a member of a map that is a register the value Element.
 	OperandAssign
 	// OperandDrop removes the member Field of a map.
 	OperandDrop
+	// OperandColumns writes several columns of a row under one version.
+	OperandColumns
 
-	lastOperandKind = OperandDrop
+	lastOperandKind = OperandColumns
 )
 
 // Condition is what must hold for a compare-and-set to write.

@@ -102,6 +102,7 @@ type Settings struct {
 	MembershipSettings
 	CASSettings
 	DurabilitySettings
+	DataTypeSettings
 
 	// ring is that of Nodes and VirtualNodes: made once, shared by all nodes with these settings.
 	ring *Ring
@@ -201,7 +202,7 @@ func (s *Settings) check() error {
 	}
 	for _, check := range []func(*Settings) error{
 		s.VersionSettings.check, s.QuorumSettings.check, s.RepairSettings.check,
-		s.MembershipSettings.check, s.CASSettings.check, s.DurabilitySettings.check,
+		s.MembershipSettings.check, s.CASSettings.check, s.DurabilitySettings.check, s.DataTypeSettings.check,
 	} {
 		if err := check(s); err != nil {
 			return err
