@@ -18,7 +18,9 @@ func (n *Node) startPhase(op *operation, kind MessageKind) {
 	}
 	for i := range op.legs {
 		op.legs[i].flags &^= legAnswered | legCounted
-		n.ask(op, &op.legs[i], kind)
+		if kind == MessageWrite || !op.legs[i].is(legPending) {
+			n.ask(op, &op.legs[i], kind)
+		}
 	}
 	n.armStandIn(op)
 }

@@ -50,6 +50,8 @@ type persist struct {
 	cell Cell
 	// then are the answers to send when it is durable.
 	then []Message
+	// afterwards is what else happens then.
+	afterwards []func(*Node)
 }
 
 func (r *replica) init() {
@@ -132,14 +134,19 @@ func (n *Node) durable(id uint64) {
 		return // written eagerly, or a record that nobody waits for
 	}
 	n.replica.persists.remove(id)
-	if n.merge(&p.slot.durable, &p.cell) {
-		n.durableChanged(p.slot)
-	}
-	if p.slot.pending == p {
-		p.slot.pending = nil
+	if p.slot != nil { // else it was no cell
+		if n.merge(&p.slot.durable, &p.cell) {
+			n.durableChanged(p.slot)
+		}
+		if p.slot.pending == p {
+			p.slot.pending = nil
+		}
 	}
 	for i := range p.then {
 		n.send(&p.then[i])
+	}
+	for _, do := range p.afterwards {
+		do(n)
 	}
 	n.replica.release(p)
 }
@@ -161,6 +168,9 @@ func (n *Node) log(r *record) {
 // answerRead handles MessageRead and MessageFetch. It creates no slot: reads
 // of keys that do not exist must not cost memory.
 func (n *Node) answerRead(m *Message) {
+	if n.unready() {
+		return
+	}
 	c := &noCell
 	if s := n.replica.slots[m.Key]; s != nil {
 		c = &s.durable

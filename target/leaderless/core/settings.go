@@ -104,7 +104,7 @@ type Settings struct {
 	DurabilitySettings
 	DataTypeSettings
 
-	// ring is that of Nodes and VirtualNodes: made once, shared by all nodes with these settings.
+	// ring is that of the first members and VirtualNodes: made once, shared by all nodes with these settings.
 	ring *Ring
 }
 
@@ -166,7 +166,7 @@ func ParseSettings(nodes []string, given map[string]string) (Settings, error) {
 	if err := s.check(); err != nil {
 		return Settings{}, err
 	}
-	s.ring = NewRing(s.Nodes, s.VirtualNodes)
+	s.ring = s.firstRing()
 	return s, nil
 }
 

@@ -51,6 +51,9 @@ func (n *Node) updater(op *operation) *leg {
 	first := &op.legs[0]
 	for i := range op.legs[:op.n] {
 		l := &op.legs[i]
+		if l.is(legPending) {
+			continue // what it has is not complete
+		}
 		if l.node == n.id {
 			return l
 		}
