@@ -16,6 +16,9 @@ const (
 	codeNoSuchPath = "no-such-path"
 	codeMethod     = "method-not-allowed"
 	codeStopped    = "stopped"
+	codeInternal   = "internal"
+	// codeUnavailable is the core's, too.
+	codeUnavailable = core.CodeUnavailable
 )
 
 // contextHeader is the header in which causal contexts travel, in base64, both ways.
@@ -36,6 +39,7 @@ func (s *Server) serveHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	w := waiters.Get().(*waiter)
 	if problem := parseRequest(&w.request, key, rw, r); problem != nil {
+		s.refused.count(problem.code)
 		w.body = problem.append(w.body[:0])
 		writeJSON(rw, problem.status, w.body)
 		waiters.Put(w)

@@ -15,7 +15,7 @@ func (s *Server) appendReply(b []byte, kind core.RequestKind, r *core.Reply) (st
 	switch r.Status {
 	case core.StatusOK:
 		status = http.StatusOK
-		b = appendResult(b, kind, r)
+		b = s.appendResult(b, kind, r)
 		b = append(b, `"version":`...)
 		b = appendString(b, r.Cell.Version.String())
 	default:
@@ -41,7 +41,7 @@ func (s *Server) appendReply(b []byte, kind core.RequestKind, r *core.Reply) (st
 }
 
 // appendResult appends what a request found or did, each member with a comma behind it.
-func appendResult(b []byte, kind core.RequestKind, r *core.Reply) []byte {
+func (s *Server) appendResult(b []byte, kind core.RequestKind, r *core.Reply) []byte {
 	if kind == core.RequestCompareAndSet {
 		b = append(b, `"applied":`...)
 		b = strconv.AppendBool(b, r.Applied)
@@ -61,7 +61,7 @@ func appendResult(b []byte, kind core.RequestKind, r *core.Reply) []byte {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = appendSibling(b, &r.Siblings[i])
+			b = s.appendSibling(b, &r.Siblings[i])
 		}
 		b = append(b, "],"...)
 	}
@@ -90,21 +90,26 @@ func single(r *core.Reply) (value []byte, one bool) {
 }
 
 // appendSibling appends one of several concurrent values.
-func appendSibling(b []byte, s *core.Sibling) []byte {
+func (s *Server) appendSibling(b []byte, v *core.Sibling) []byte {
 	b = append(b, '{')
-	if s.Tombstone {
+	if v.Tombstone {
 		b = append(b, `"deleted":true,`...)
 	} else {
-		b = appendValue(b, s.Value)
+		b = appendValue(b, v.Value)
 	}
-	if s.Dot != "" {
+	if !v.Dot.IsZero() {
 		b = append(b, `"dot":`...)
-		b = appendString(b, s.Dot)
+		b = appendString(b, s.dot(v.Dot))
 		b = append(b, ',')
 	}
 	b = append(b, `"version":`...)
-	b = appendString(b, s.Version.String())
+	b = appendString(b, v.Version.String())
 	return append(b, '}')
+}
+
+// dot writes a dot with the name of its node.
+func (s *Server) dot(d core.Dot) string {
+	return d.Actor.Name(s.settings.Nodes[d.Actor.Node]) + ":" + strconv.FormatUint(d.Counter, 10)
 }
 
 // appendValue appends `"value":"…",`, or `"value_base64"` where the value is not text.
