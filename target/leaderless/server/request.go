@@ -144,12 +144,13 @@ var parameters = []struct {
 	quorumParameter("pw", func(r *core.Request) *int { return &r.PW }),
 	quorumParameter("dw", func(r *core.Request) *int { return &r.DW }),
 	{"level", func(r *core.Request, text string) string {
-		level, ok := core.ParseLevel(text)
-		if !ok {
-			return "want a consistency level, for instance one, quorum or all"
+		for level := core.LevelAny; level <= core.LevelLocalSerial; level++ {
+			if level.String() == text {
+				r.Level = level
+				return ""
+			}
 		}
-		r.Level = level
-		return ""
+		return "want a consistency level, for instance one, quorum or all"
 	}},
 	{"timestamp", func(r *core.Request, text string) string {
 		number, err := strconv.ParseInt(text, 10, 64)
