@@ -90,6 +90,24 @@ type Theory interface {
 	Expect(claim string, faults []string) Expectation
 }
 
+// Located is a system whose nodes may be in several data centres: links between
+// those are slower, and are cut as a whole (see the partitions of that shape).
+type Located interface {
+	System
+	// Datacenters returns the nodes of each data centre, called n1, n2, …; nil
+	// where there is but one.
+	Datacenters() [][]string
+}
+
+// DatacentersOf returns the nodes of each data centre of the system; nil where
+// there is but one, or where the system knows none.
+func DatacentersOf(s System) [][]string {
+	if located, ok := s.(Located); ok {
+		return located.Datacenters()
+	}
+	return nil
+}
+
 // Profiled is a target that can be configured as well-known real systems are.
 type Profiled interface {
 	Target
@@ -216,11 +234,23 @@ type Counter interface {
 
 // Set is a client of a store of sets.
 type Set interface {
-	// Elements returns the set in ascending order.
-	Elements(ctx context.Context, key string) ([]int64, *history.Evidence, error)
-	// Insert puts an element into the set, Remove takes it out.
+	// Elements returns the whole set.
+	Elements(ctx context.Context, key string) (Elements, error)
+	// Insert puts an element into the set.
 	Insert(ctx context.Context, key string, element int64) (*history.Evidence, error)
-	Remove(ctx context.Context, key string, element int64) (*history.Evidence, error)
+	// Remove takes an element out, as far as the context covers its insertions:
+	// that of an earlier Elements, or nil for what the node happens to know of.
+	Remove(ctx context.Context, key string, element int64, causal []byte) (*history.Evidence, error)
+}
+
+// Elements is a set as a client was told.
+type Elements struct {
+	// Values are the elements in ascending order.
+	Values []int64
+	// Context is opaque: what a removal of what was read hands back. Nil where the target has none.
+	Context []byte
+	// Evidence may be nil.
+	Evidence *history.Evidence
 }
 
 // Versioned is a client of a store that keeps concurrent values side by side.
@@ -258,11 +288,25 @@ type Row interface {
 	WriteRow(ctx context.Context, key string, columns map[string]int64) (*history.Evidence, error)
 }
 
+// Ordered is a client of a store of registers whose versions of a key have one
+// order, as with last write wins, so that a client can tell whether it was
+// shown something older than what it knew of.
+type Ordered interface {
+	// ReadOrdered is Register.Read, with the version of what was found: ""
+	// where the key was never written. Orders of one key compare as texts do.
+	ReadOrdered(ctx context.Context, key string) (Reading, string, error)
+	// WriteOrdered is Register.Write, with the version that was written.
+	WriteOrdered(ctx context.Context, key string, value int64) (string, *history.Evidence, error)
+}
+
 // Reading is what a read found.
 type Reading struct {
 	// Value is the value if Found.
 	Value int64
 	Found bool
+	// Beside are further values that stand side by side with it, where the
+	// target keeps concurrent ones.
+	Beside []int64
 	// Evidence may be nil.
 	Evidence *history.Evidence
 }

@@ -20,6 +20,7 @@ type World struct {
 	// Of the plan.
 	settings core.Settings
 	workload workloads.Workload
+	prepare  workloads.Preparer // the workload, or nil
 	config   workloads.Config
 	nodes    []string
 	schedule []plan.Fault
@@ -29,6 +30,8 @@ type World struct {
 	sync     int64
 	loss     int64 // of a million
 	twice    int64
+	wan      int64 // between data centres
+	jitter   int64 // between data centres, on top
 	// generate gives the operations of the main phase; where the plan has
 	// them, scripts are their positions by worker instead.
 	generate generator.Generator
@@ -65,6 +68,7 @@ type World struct {
 	records    []record
 	notes      []note
 	outputs    map[int32]history.Value
+	inputs     map[int32]history.Value // of operations that the workload prepared
 	keys       []string
 	keyNumbers map[string]int32
 	lastKey    int
@@ -74,7 +78,7 @@ type World struct {
 
 // NewWorld returns an empty world.
 func NewWorld() *World {
-	return &World{outputs: map[int32]history.Value{}, keyNumbers: map[string]int32{}}
+	return &World{outputs: map[int32]history.Value{}, inputs: map[int32]history.Value{}, keyNumbers: map[string]int32{}}
 }
 
 // UnsupportedError says that a plan cannot be simulated.
@@ -124,6 +128,7 @@ func (w *World) Load(p *plan.Plan, system target.System) error {
 		return err
 	}
 	w.settings, w.workload = simulated.Core(), workload
+	w.prepare, _ = workload.(workloads.Preparer)
 	if len(w.nodes) != p.Target.Nodes {
 		w.nodes = plan.NodeNames(p.Target.Nodes)
 	}
@@ -135,6 +140,11 @@ func (w *World) Load(p *plan.Plan, system target.System) error {
 	s := Surroundings(p)
 	w.seed, w.latency, w.sync = s.Seed, int64(s.Latency), int64(s.Sync)
 	w.loss, w.twice = s.LossPPM, s.DuplicatePPM
+	w.wan, w.jitter = int64(s.WANLatency), int64(s.WANJitter)
+	if w.wan+w.jitter > 0 && target.DatacentersOf(system) == nil {
+		return &UnsupportedError{fmt.Sprintf("surroundings.wan_latency=%s, wan_jitter=%s: the target has one data centre only, so no message is ever between two: configure several (datacenters=2), or take the times out",
+			s.WANLatency, s.WANJitter)}
+	}
 	w.script, w.generate = p.Operations, nil
 	if p.Operations != nil { // an empty list is a list: nothing is asked
 		return w.share(p.Operations)
@@ -204,6 +214,7 @@ func (w *World) reset(o Options) {
 	w.index, w.lastKey = 0, 0
 	w.records, w.notes, w.keys, w.names = w.records[:0], w.notes[:0], w.keys[:0], w.names[:0]
 	clear(w.outputs)
+	clear(w.inputs)
 	clear(w.keyNumbers)
 	w.parcels.reset()
 	w.replies.reset()
@@ -215,6 +226,7 @@ func (w *World) reset(o Options) {
 	w.hosts = w.hosts[:n]
 	for i := range w.hosts {
 		w.hosts[i].reset()
+		w.hosts[i].datacenter = w.settings.Datacenter(core.NodeID(i))
 	}
 	if len(w.links) != n*n {
 		w.links = make([]link, n*n)

@@ -273,11 +273,13 @@ func (o *Operand) problem(kind ObjectKind) string {
 	case OperandInsert, OperandRemove:
 		fits = kind == ObjectSet || kind == ObjectMap
 	case OperandAssign:
-		fits = kind == ObjectMap || kind == ObjectRow
+		fits = kind == ObjectMap
 	case OperandDrop:
-		fits = kind == ObjectMap || kind == ObjectRow
+		fits = kind == ObjectMap
+	case OperandColumns:
+		fits = kind == ObjectRow
 	}
-	named := kind == ObjectMap || kind == ObjectRow
+	named := kind == ObjectMap
 	switch {
 	case !fits:
 		return "a " + objectNames[kind] + " has no such operation"
@@ -291,6 +293,8 @@ func (o *Operand) problem(kind ObjectKind) string {
 		return fmt.Sprintf("an element may have %d bytes at most", MaxElementBytes)
 	case !isText([]byte(o.Field)) || !isText(o.Element):
 		return "names and values of data types must be UTF-8"
+	case o.Kind == OperandColumns:
+		return columnsProblem(o.Columns)
 	}
 	return ""
 }

@@ -36,6 +36,9 @@ func (n *Node) succeed(op *operation) {
 	} else {
 		r.Cell.Value = nil
 	}
+	if op.cell.Object != nil {
+		op.show(r)
+	}
 }
 
 // fail answers the client that the operation failed.

@@ -3,6 +3,7 @@ package core
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -162,6 +163,34 @@ type Column struct {
 	Value []byte
 	// Delete removes the column instead.
 	Delete bool
+}
+
+// maxColumns is how many columns one write of a row has at most.
+const maxColumns = 256
+
+// columnsProblem says why the columns cannot be written; empty: they can.
+func columnsProblem(columns []Column) string {
+	if len(columns) == 0 || len(columns) > maxColumns {
+		return fmt.Sprintf("a write of a row has 1 to %d columns", maxColumns)
+	}
+	size := 0
+	for i, c := range columns {
+		size += len(c.Name) + len(c.Value)
+		switch {
+		case len(c.Name) == 0 || len(c.Name) > MaxElementBytes:
+			return fmt.Sprintf("a column's name has 1 to %d bytes", MaxElementBytes)
+		case !isText([]byte(c.Name)) || !isText(c.Value):
+			return "names and values of columns must be UTF-8"
+		case size > MaxObjectBytes:
+			return fmt.Sprintf("columns of more than %d bytes in one write", MaxObjectBytes)
+		}
+		for _, d := range columns[:i] {
+			if d.Name == c.Name {
+				return "the column " + c.Name + " is there twice"
+			}
+		}
+	}
+	return ""
 }
 
 func init() {

@@ -41,7 +41,7 @@ type settingRow struct {
 }
 
 // settingTable is the one list of the settings: help, parsing and printing come from it.
-var settingTable = slices.Concat(coreRows, versionRows, quorumRows, repairRows, membershipRows, casRows, durabilityRows)
+var settingTable = slices.Concat(coreRows, versionRows, quorumRows, repairRows, membershipRows, casRows, durabilityRows, dataTypeRows)
 
 var coreRows = []settingRow{
 	number("n", "3", "1 … nodes", "Home replicas of each key.", MaxNodes, func(s *Settings) *int { return &s.N }),
