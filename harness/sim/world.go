@@ -128,6 +128,7 @@ func (w *World) Load(p *plan.Plan, system target.System) error {
 		return err
 	}
 	w.settings, w.workload = simulated.Core(), workload
+	w.caller.settings = &w.settings
 	w.prepare, _ = workload.(workloads.Preparer)
 	if len(w.nodes) != p.Target.Nodes {
 		w.nodes = plan.NodeNames(p.Target.Nodes)
