@@ -15,6 +15,8 @@ const (
 	// CodeTimeout: the quorum was not reached in time. Indeterminate for a
 	// write whose messages were sent, definite for everything else.
 	CodeTimeout = "timeout"
+	// CodeContended: some replicas accepted a compare-and-set, the others had promised another one a greater ballot. Indeterminate.
+	CodeContended = "contended"
 )
 
 // maxOpen bounds the memory of open requests, answered ones that still wait for
@@ -66,6 +68,12 @@ const (
 	phaseUpdate // one replica applies the update to what it has
 	phaseWrite
 	phaseLateAcknowledgements // a put that was answered, hints to come
+	phasePrepare              // of a compare-and-set or a serial read, as the following
+	phaseRefresh              // replicas without the last commit are sent it
+	phaseSerialRead
+	phasePropose
+	phaseFinish // what another has left is committed
+	phaseBackOff
 )
 
 // operation is one request in progress.
@@ -88,6 +96,8 @@ type operation struct {
 	hints []NodeID
 	// update is what one replica is asked to do first; nil with last write wins.
 	update *update
+	// transaction is the course of a compare-and-set or a serial read; nil for all others.
+	transaction *transaction
 }
 
 // leg is one replica's part in an operation.
@@ -113,6 +123,7 @@ const (
 	legHinted   // a hint is kept for it
 	legStandIn
 	legFetched // its answer to the fetch was one of those that the version was chosen by
+	legRead    // its answer to the read of a compare-and-set counted
 )
 
 func (l *leg) is(f legFlags) bool { return l.flags&f != 0 }
@@ -133,6 +144,10 @@ func (n *Node) request(q *Request) {
 		return
 	}
 	order := n.ring.Order(q.Key)
+	if n.consensus(q) {
+		n.startTransaction(q, quorum, order)
+		return
+	}
 	need := n.needed(get, quorum)
 	if up := n.reachable(order, quorum.n); up < need {
 		n.refuse(q, quorum, CodeUnavailable, fmt.Sprintf("of %d replicas only %d are up as far as node %s can tell, %d are needed: nothing was sent",
@@ -193,8 +208,10 @@ func (n *Node) problem(q *Request, u quorum) string {
 	switch {
 	case q.Kind == 0 || q.Kind > lastRequestKind:
 		return fmt.Sprintf("unknown kind of request %d", q.Kind)
-	case q.Kind == RequestUpdate || q.Kind == RequestCompareAndSet:
+	case q.Kind == RequestUpdate || q.Kind == RequestCompareAndSet && n.settings.CAS == CASOff:
 		return n.unsupported(q)
+	case n.consensus(q) && n.serialProblem(q, u) != "":
+		return n.serialProblem(q, u)
 	case q.Key == "" || len(q.Key) > MaxKeyBytes:
 		return fmt.Sprintf("a key of %d bytes: keys have 1 to %d", len(q.Key), MaxKeyBytes)
 	case len(q.Value) > MaxValueBytes:
@@ -353,5 +370,7 @@ func (n *Node) requestTimeout(op *operation) {
 	case phaseLateAcknowledgements:
 		n.hintMissing(op)
 		n.close(op)
+	case phasePrepare, phaseRefresh, phaseSerialRead, phasePropose, phaseFinish, phaseBackOff:
+		n.transactionTimeout(op)
 	}
 }

@@ -22,6 +22,7 @@ type Node struct {
 	hints       hintStore
 	coordinator coordinator
 	detector    detector
+	paxos       paxos
 
 	// of the step in progress
 	now      Now
@@ -132,6 +133,8 @@ func (n *Node) recover(records iter.Seq2[[]byte, error]) error {
 // recoverExtra hands a record to the mechanism that wrote it.
 func (n *Node) recoverExtra(key string, r *record) error {
 	switch r.kind {
+	case recordPaxos:
+		return n.recoverPaxos(key, r)
 	default:
 		return fmt.Errorf("%w: a record of kind %d, which this release does not write: start the release that wrote the log", ErrRecord, r.kind)
 	}
@@ -240,6 +243,8 @@ func (n *Node) handle(m *Message) {
 		// Its arrival was all there is to it.
 	case MessageUpdate:
 		n.storeUpdate(m)
+	case MessagePrepare, MessagePromise, MessagePropose, MessageAccepted, MessageCommit, MessageCommitted:
+		n.handlePaxos(m)
 	case MessageUpdated:
 		n.updated(m)
 	}
@@ -274,6 +279,8 @@ func (n *Node) timer(kind uint64) {
 		n.expire(&n.coordinator.requests, (*Node).requestTimeout)
 	case timerStandIn:
 		n.expire(&n.coordinator.standIns, (*Node).standInTimeout)
+	case timerPaxos:
+		n.contentionTick()
 	}
 }
 

@@ -48,6 +48,8 @@ type persist struct {
 	cell Cell
 	// then are the answers to send when it is durable.
 	then []Message
+	// paxos is the key whose record it is, if it is one of compare-and-sets.
+	paxos *paxosKey
 }
 
 func (r *replica) init() {
@@ -129,6 +131,11 @@ func (n *Node) durable(id uint64) {
 		return // written eagerly, or a record that nobody waits for
 	}
 	n.replica.persists.remove(id)
+	if s := p.paxos; s != nil {
+		n.replica.release(p)
+		n.paxosDurable(s, id)
+		return
+	}
 	n.merge(&p.slot.durable, &p.cell)
 	if p.slot.pending == p {
 		p.slot.pending = nil
@@ -163,7 +170,7 @@ func (n *Node) answerRead(m *Message) {
 		kind = MessageFetched
 	}
 	answer := n.message(kind, m.From)
-	answer.Origin, answer.Request, answer.Key = m.Origin, m.Request, m.Key
+	answer.Origin, answer.Request, answer.Key, answer.Body = m.Origin, m.Request, m.Key, m.Body
 	if kind != MessageReadAnswer {
 		answer.Cell.Version = c.Version
 	} else {
