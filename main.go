@@ -87,13 +87,14 @@ invalid, 254 wrong usage or unusable input, 255 the harness itself failed.`,
 	root.SetErr(stderr)
 	// A bare `refute` shows its help; anything unknown is an error.
 	root.AddCommand(runCommand(stdout, stderr), exploreCommand(stdout, stderr), shrinkCommand(stdout, stderr),
-		checkCommand(stdout, stderr), doctorCommand(stdout), cleanCommand(stdout))
+		checkCommand(stdout, stderr), catalogueCommand(stdout, stderr), doctorCommand(stdout), cleanCommand(stdout))
 	return root
 }
 
 // runFlags are the flags of `refute run`.
 type runFlags struct {
 	on, target, workload, name, out, planFile string
+	profile                                   string
 	nemesis, claims, expect, set              []string
 	nodes, concurrency                        int
 	repeat                                    int
@@ -121,7 +122,8 @@ func runCommand(stdout, stderr io.Writer) *cobra.Command {
 	flags.DurationVar(&f.timeLimit, "time-limit", harness.DefaultTimeLimit, "length of the main phase")
 	flags.DurationVar(&f.operationTimeout, "operation-timeout", harness.DefaultOperationTimeout, "deadline of one client call")
 	flags.Uint64Var(&f.seed, "seed", 0, "decides the schedule and every generated operation (default: drawn and printed)")
-	flags.StringArrayVar(&f.set, "set", nil, "a setting of the target or the workload, KEY=VALUE; may be repeated")
+	flags.StringVar(&f.profile, "profile", "", profileHelp)
+	flags.StringArrayVar(&f.set, "set", nil, "a setting of the target or the workload, KEY=VALUE; may be repeated; overrides the profile's")
 	flags.StringSliceVar(&f.claims, "claims", nil, "claims that must hold (default: what the target's configuration claims), or all that any run of the workload decides: "+claimNames())
 	flags.StringSliceVar(&f.expect, "expect", nil, "refuted:CLAIM: exit with 0 exactly if these claims are refuted")
 	flags.StringVar(&f.name, "name", "", "name of the run's folder (default: TARGET-WORKLOAD)")
@@ -151,7 +153,7 @@ func (f *runFlags) plan(c *cobra.Command) (p *plan.Plan, system target.System, w
 		return nil, nil, "", fmt.Errorf("--repeat %d: want 1 or more", f.repeat)
 	}
 	if f.planFile != "" {
-		for _, name := range []string{"target", "workload", "nemesis", "nodes", "concurrency", "rate", "time-limit", "operation-timeout", "seed", "set", "claims", "expect", "name"} {
+		for _, name := range []string{"target", "workload", "nemesis", "nodes", "concurrency", "rate", "time-limit", "operation-timeout", "seed", "profile", "set", "claims", "expect", "name"} {
 			if c.Flags().Changed(name) {
 				return nil, nil, "", fmt.Errorf("--%s does not go with --plan: the plan decides it; change the file instead", name)
 			}
@@ -180,7 +182,7 @@ func (f *runFlags) plan(c *cobra.Command) (p *plan.Plan, system target.System, w
 		return nil, nil, "", err
 	}
 	request := harness.Request{Name: f.name, Seed: f.seed, Backend: backend, Target: under, Nodes: f.nodes, Workload: f.workload,
-		Concurrency: f.concurrency, Rate: f.rate, Nemesis: f.nemesis, Settings: settings, Expect: f.expect,
+		Concurrency: f.concurrency, Rate: f.rate, Nemesis: f.nemesis, Profile: f.profile, Settings: settings, Expect: f.expect,
 		TimeLimit: f.timeLimit, OperationTimeout: f.operationTimeout}
 	if c.Flags().Changed("claims") {
 		request.Claims = f.claims
@@ -239,6 +241,7 @@ func show(r result, asJSON bool, stdout io.Writer, colours bool) error {
 // exploreFlags are the flags of `refute explore`.
 type exploreFlags struct {
 	target, workload, name  string
+	profile                 string
 	nemesis, claims, expect []string
 	set                     []string
 	nodes, workers          int
@@ -316,7 +319,8 @@ Exit codes are those of run.`,
 	flags.DurationVar(&f.skew, "skew", 0, "greatest offset of a clock (default: that of the clock fault)")
 	flags.IntVar(&f.workers, "workers", 0, "seeds that are run at the same time (default: one on each core)")
 	flags.BoolVar(&f.keepGoing, "keep-going", false, "go on after the first refutation: collect all classes and count how frequent they are")
-	flags.StringArrayVar(&f.set, "set", nil, "a setting of the target or the workload, KEY=VALUE; may be repeated")
+	flags.StringVar(&f.profile, "profile", "", profileHelp)
+	flags.StringArrayVar(&f.set, "set", nil, "a setting of the target or the workload, KEY=VALUE; may be repeated; overrides the profile's")
 	flags.StringSliceVar(&f.claims, "claims", nil, "claims that must hold (default: what the target's configuration claims), or all that any run of the workload decides: "+claimNames())
 	flags.StringSliceVar(&f.expect, "expect", nil, "refuted:CLAIM: exit with 0 exactly if these claims are refuted")
 	flags.StringVar(&f.name, "name", "", "name of the run folders (default: TARGET-WORKLOAD)")
@@ -357,7 +361,7 @@ func (f *exploreFlags) request(c *cobra.Command) (harness.Request, error) {
 		return harness.Request{}, err
 	}
 	request := harness.Request{Name: f.name, Seed: f.seed, Target: under, Nodes: f.nodes, Workload: f.workload, Rate: -1,
-		Settings: settings, Expect: f.expect, TimeLimit: f.timeLimit, OperationTimeout: f.operationTimeout}
+		Profile: f.profile, Settings: settings, Expect: f.expect, TimeLimit: f.timeLimit, OperationTimeout: f.operationTimeout}
 	if c.Flags().Changed("nemesis") {
 		request.Nemesis = append([]string{}, f.nemesis...) // not nil: none means none
 	}
@@ -541,7 +545,27 @@ func runHelp(c *cobra.Command) {
 		if t, err := target.Lookup(name); err == nil {
 			fmt.Fprintf(out, "\nSettings of the target %s (--set KEY=VALUE):\n", name)
 			printSettings(out, t.Describe())
+			printProfiles(out, t)
 		}
+	}
+}
+
+// profileHelp is the help of --profile.
+const profileHelp = "settings as a real system has them by default, such as dynamo, cassandra, riak or voldemort for the bundled store; run --help has them all"
+
+// printProfiles lists a target's profiles with what they set.
+func printProfiles(out io.Writer, t target.Target) {
+	profiled, ok := t.(target.Profiled)
+	if !ok {
+		return
+	}
+	fmt.Fprintf(out, "\nProfiles of the target %s (--profile NAME):\n", t.Name())
+	for _, p := range profiled.Profiles() {
+		var settings []string
+		for _, s := range p.Settings {
+			settings = append(settings, s.Name+"="+s.Value)
+		}
+		fmt.Fprintf(out, "    %-20s %s\n    %-20s %s\n", p.Name, p.Help, "", strings.Join(settings, " "))
 	}
 }
 

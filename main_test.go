@@ -48,6 +48,8 @@ func oneLine(t *testing.T, wants string, args ...string) {
 func TestWrongUsageIsOneLineAndNothingElse(t *testing.T) {
 	for wants, args := range map[string][]string{
 		"w=4 > n=3":               {"run", "--set", "w=4"},
+		"w=5 > n=3":               {"run", "--profile", "riak", "--set", "w=5"},
+		"no profile \"mongo\"":    {"explore", "--profile", "mongo"},
 		"chaos":                   {"run", "--nemesis", "chaos"},
 		"lightning":               {"explore", "--nemesis", "lightning"},
 		"want auto, docker":       {"run", "--on", "kubernetes"},

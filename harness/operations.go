@@ -37,9 +37,9 @@ func sequences(p *plan.Plan) (generator.Generator, error) {
 		switch {
 		case o.Worker < 0 || o.Worker >= len(ordered):
 			return nil, fmt.Errorf("operations[%d].worker: %d: want 0 to %d, below the workload's concurrency", i, o.Worker, len(ordered)-1)
-		case o.F == history.FRead && o.Value != nil:
-			return nil, fmt.Errorf("operations[%d].value: a read has none: leave it out", i)
-		case o.F != history.FRead && o.Value == nil:
+		case valueless(o.F) && o.Value != nil:
+			return nil, fmt.Errorf("operations[%d].value: a %s has none: leave it out", i, o.F)
+		case !valueless(o.F) && o.Value == nil:
 			return nil, fmt.Errorf("operations[%d].value: it is missing: want what the %s writes", i, o.F)
 		}
 		ordered[o.Worker] = append(ordered[o.Worker], o)
@@ -55,6 +55,9 @@ func sequences(p *plan.Plan) (generator.Generator, error) {
 	}
 	return all, nil
 }
+
+// valueless says that operations of the name have no argument.
+func valueless(f string) bool { return f == history.FRead || f == history.FDelete }
 
 func operation(o plan.Operation) generator.Operation {
 	asked := generator.Operation{F: o.F, Key: o.Key, Node: o.Node, At: time.Duration(o.At)}

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +41,10 @@ type Request struct {
 	Rate float64
 	// Nemesis are kinds of faults; nil is the default, empty is none.
 	Nemesis []string
+	// Profile is a profile of the target (target.Profiled); empty for none.
+	Profile string
 	// Settings are the target's and the workload's, told apart by their names.
+	// They override those of the profile.
 	Settings map[string]string
 	// Claims must hold; nil is what the target's configuration claims.
 	Claims    []string
@@ -89,6 +93,9 @@ func newPlan(r Request) (*plan.Plan, target.System, error) {
 		return nil, nil, err
 	}
 	forTarget, forWorkload := shareSettings(r.Settings, workload)
+	if forTarget, err = withProfile(r.Target, r.Profile, forTarget); err != nil {
+		return nil, nil, err
+	}
 	system, err := r.Target.Configure(r.Nodes, forTarget)
 	if err != nil {
 		return nil, nil, err
@@ -208,6 +215,21 @@ func shareSettings(given map[string]string, w workloads.Workload) (forTarget, fo
 	return forTarget, forWorkload
 }
 
+// withProfile adds the settings of the target's profile, if one is named, to
+// those given, which come first.
+func withProfile(under target.Target, profile string, given map[string]string) (map[string]string, error) {
+	if profile == "" {
+		return given, nil
+	}
+	p, err := target.FindProfile(under, profile)
+	if err != nil {
+		return nil, err
+	}
+	settings := p.Map()
+	maps.Copy(settings, given)
+	return settings, nil
+}
+
 // AllClaims stands for every claim that any run of the workload can decide,
 // whether the target makes it or not. Those that need something which need not
 // happen are to be named (see workloads.Workload).
@@ -281,37 +303,45 @@ func loadPlan(path, backend string) (*plan.Plan, target.System, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	system, err := prepare(p, backend)
+	return p, system, err
+}
+
+// prepare configures the target of a plan that somebody wrote, fills in what
+// the plan leaves to the workload's defaults, and checks all that can be
+// checked before the run.
+func prepare(p *plan.Plan, backend string) (target.System, error) {
 	if backend != OnAuto {
 		p.Backend = backend
 	}
 	under, err := target.Lookup(p.Target.Name)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	system, err := under.Configure(p.Target.Nodes, p.Target.Settings)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	workload, err := workloads.Lookup(p.Workload.Name)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if p.Workload.Settings, err = workloads.Resolve(workload, p.Workload.Settings); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if _, err := mainGenerator(p, workload); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if p.Claims, err = chooseClaims(p.Claims, system, workload); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := checkExpectations(p.Expect, p.Claims); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := nemesis.Validate(p.Schedule, plan.NodeNames(p.Target.Nodes)); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return p, system, allowSchedule(p)
+	return system, allowSchedule(p)
 }
 
 // allowSchedule refuses, by name and with the remedy, faults that no machine

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
 
 	"github.com/refute-lab/refute/checker"
 	"github.com/refute-lab/refute/harness/history"
+	"github.com/refute-lab/refute/harness/plan"
 	"github.com/refute-lab/refute/results"
 	"github.com/refute-lab/refute/target"
 )
@@ -21,6 +23,9 @@ type Repetitions struct {
 	Repetitions int
 	// Controls is how often its control is; 0 stands for as often as the plan.
 	Controls int
+	// Twin, if not nil, is the control: a plan that differs in a setting. By
+	// default it is the target made safe, or the plan without its faults.
+	Twin *Performance
 }
 
 // MostRepetitions is the greatest number of repetitions of a plan.
@@ -38,6 +43,8 @@ const (
 	ControlSafeTarget = "safe-target"
 	// ControlNoFaults is the same operations against the same target without any fault.
 	ControlNoFaults = "no-faults"
+	// ControlTwin is the same operations and faults with a setting changed (Repetitions.Twin).
+	ControlTwin = "twin"
 )
 
 // Repeat performs the plan again and again on one cluster, which is made as
@@ -149,6 +156,13 @@ func (r *repeater) control(ctx context.Context, document *RepeatedDocument) erro
 	performance := r.Performance
 	performance.Plan = &p
 	control := &Control{Series: newSeries(r.Controls)}
+	if r.Twin != nil {
+		p = *r.Twin.Plan
+		performance.System = r.Twin.System
+		control.Kind, control.Settings = ControlTwin, changedSettings(allSettings(r.Plan), allSettings(&p))
+		document.Control = control
+		return r.series(ctx, controlFolder, performance, &control.Series)
+	}
 	safe, err := safeSystem(r.System)
 	switch {
 	case err != nil:
@@ -179,6 +193,16 @@ func safeSystem(system target.System) (target.System, error) {
 		return nil, nil
 	}
 	return safe, nil
+}
+
+// allSettings are the plan's settings of the target and of the workload, whose names differ.
+func allSettings(p *plan.Plan) map[string]string {
+	all := maps.Clone(p.Target.Settings)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, p.Workload.Settings)
+	return all
 }
 
 // changedSettings returns those of the settings that differ from what they were.

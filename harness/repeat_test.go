@@ -187,6 +187,25 @@ func TestARefutationIsRepeatedAndHeldAgainstTheControl(t *testing.T) {
 	assert.Contains(t, string(summary), "[control/02](control/02) | holds")
 }
 
+func TestATwinTakesThePlaceOfTheControl(t *testing.T) {
+	p, clean := repetition(t, map[string]string{"w": "3"})
+	p.Expect = []string{"refuted:linearizable"}
+	twin, system := repetition(t, map[string]string{"w": "3", "r": "3"})
+	r := rehearse(t, p, &forgetful{System: clean, forgets: always}, 2, 1)
+	r.Twin = &Performance{Plan: twin, System: system}
+	repeated, err := r.repeat(t.Context())
+	require.NoError(t, err)
+	require.Len(t, r.clusters, 2)
+	assert.Equal(t, "3", r.clusters[1].settings["r"])
+	assert.Equal(t, ControlTwin, repeated.Document.Control.Kind)
+	assert.Equal(t, []string{"The schedule refuted linearizable (stale-read) in 2 of 2 repetitions; " +
+		"the control (the same operations and faults with r=3) in 0 of 1."}, repeated.Document.Statement)
+	assert.Zero(t, repeated.ExitCode(), "what is expected happened")
+	saved, err := plan.Load(filepath.Join(repeated.Folder.Path, "control", "01", "plan.json"))
+	require.NoError(t, err)
+	assert.Equal(t, "3", saved.Target.Settings["r"])
+}
+
 func TestAControlThatIsRefutedTooLeavesNothingToConclude(t *testing.T) {
 	p, clean := repetition(t, map[string]string{"w": "3"})
 	safe, err := leaderless.New().Configure(3, map[string]string{"repair": "abd"})

@@ -48,9 +48,9 @@ type RepeatedDocument struct {
 
 // Control is what the control has shown.
 type Control struct {
-	// Kind is ControlSafeTarget or ControlNoFaults.
+	// Kind is ControlSafeTarget, ControlNoFaults or ControlTwin.
 	Kind string `json:"kind"`
-	// Settings are those of the target in which the safe one differs from the plan's.
+	// Settings are those in which the control differs from the plan.
 	Settings map[string]string `json:"settings,omitempty"`
 	Series
 }
@@ -328,6 +328,9 @@ func (c *Control) describe() string {
 	var settings []string
 	for _, name := range slices.Sorted(maps.Keys(c.Settings)) {
 		settings = append(settings, name+"="+c.Settings[name])
+	}
+	if c.Kind == ControlTwin {
+		return "the same operations and faults with " + strings.Join(settings, " ")
 	}
 	return "the same operations and faults, the target made safe: " + strings.Join(settings, " ")
 }

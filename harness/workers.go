@@ -29,6 +29,7 @@ type clients struct {
 type worker struct {
 	number  int
 	process history.Process
+	memory  workloads.Memory
 	open    map[string]target.Client
 }
 
@@ -75,7 +76,7 @@ func (c *clients) work(stop context.Context, start time.Time, w *worker, g gener
 			if !waitUntil(stop, timer, start.Add(due)) {
 				return nil
 			}
-			outcome, err := c.perform(w, op)
+			outcome, err := c.perform(w, index, op)
 			if err != nil {
 				return err
 			}
@@ -100,7 +101,11 @@ func waitUntil(stop context.Context, timer *time.Timer, at time.Time) bool {
 
 // perform records the invocation, carries the operation out and records how
 // it ended. An info ends the process: the worker goes on under the next number.
-func (c *clients) perform(w *worker, op generator.Operation) (history.Type, error) {
+func (c *clients) perform(w *worker, index int, op generator.Operation) (history.Type, error) {
+	w.memory.Begin(w.number, index)
+	if p, ok := c.workload.(workloads.Preparer); ok {
+		op = p.Prepare(c.config, &w.memory, op)
+	}
 	e := history.Event{Process: w.process, Type: history.Invoke, F: op.F, Key: op.Key, Value: op.Value, Node: op.Node}
 	if _, err := c.recorder.Record(e); err != nil {
 		return 0, err
@@ -113,8 +118,10 @@ func (c *clients) perform(w *worker, op generator.Operation) (history.Type, erro
 	if outcome.Type != history.Ok {
 		w.close(op.Node) // the connection may still carry the late answer
 	}
+	w.memory.Keep()
 	if outcome.Type == history.Info {
 		w.process += history.Process(len(c.workers))
+		w.memory.Forget()
 	}
 	return outcome.Type, nil
 }
@@ -138,7 +145,7 @@ func (c *clients) ask(w *worker, op generator.Operation) (out workloads.Outcome)
 		}
 		w.open[op.Node] = client
 	}
-	return c.workload.Perform(ctx, c.config, client, op)
+	return c.workload.Perform(ctx, c.config, &w.memory, client, op)
 }
 
 func (w *worker) close(node string) {

@@ -3,6 +3,8 @@ package target
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/refute-lab/refute/harness/history"
@@ -57,6 +59,55 @@ type Controlled interface {
 	// claims are theorems. A system that is so already returns its like: one
 	// with the same settings.
 	Control() (System, error)
+}
+
+// Profiled is a target that can be configured as well-known real systems are.
+type Profiled interface {
+	Target
+	// Profiles returns the profiles, each valid for clusters of three nodes or more.
+	Profiles() []Profile
+}
+
+// Profile is a list of settings under a name.
+type Profile struct {
+	// Name is the name in --profile.
+	Name string
+	// Help is one sentence.
+	Help string
+	// Settings are what the profile sets; what it leaves out has the target's default.
+	Settings []ProfileSetting
+}
+
+// ProfileSetting is one setting of a profile.
+type ProfileSetting struct {
+	Name, Value string
+	// Source says where the real system's value is known from.
+	Source string
+}
+
+// Map returns the profile's settings as Configure takes them.
+func (p *Profile) Map() map[string]string {
+	m := make(map[string]string, len(p.Settings))
+	for _, s := range p.Settings {
+		m[s.Name] = s.Value
+	}
+	return m
+}
+
+// FindProfile returns a target's profile by its name. The error lists those there are.
+func FindProfile(t Target, name string) (Profile, error) {
+	profiled, ok := t.(Profiled)
+	if !ok {
+		return Profile{}, fmt.Errorf("the target %s has no profiles: set its settings one by one", t.Name())
+	}
+	var known []string
+	for _, p := range profiled.Profiles() {
+		if p.Name == name {
+			return p, nil
+		}
+		known = append(known, p.Name)
+	}
+	return Profile{}, fmt.Errorf("the target %s has no profile %q: it has %s", t.Name(), name, strings.Join(known, ", "))
 }
 
 // Peer is a member of the cluster as the other members see it.
@@ -136,11 +187,23 @@ type Counter interface {
 
 // Set is a client of a store of sets.
 type Set interface {
-	// Elements returns the set in ascending order.
-	Elements(ctx context.Context, key string) ([]int64, *history.Evidence, error)
-	// Insert puts an element into the set, Remove takes it out.
+	// Elements returns the whole set.
+	Elements(ctx context.Context, key string) (Elements, error)
+	// Insert puts an element into the set.
 	Insert(ctx context.Context, key string, element int64) (*history.Evidence, error)
-	Remove(ctx context.Context, key string, element int64) (*history.Evidence, error)
+	// Remove takes an element out, as far as the context covers its insertions:
+	// that of an earlier Elements, or nil for what the node happens to know of.
+	Remove(ctx context.Context, key string, element int64, causal []byte) (*history.Evidence, error)
+}
+
+// Elements is a set as a client was told.
+type Elements struct {
+	// Values are the elements in ascending order.
+	Values []int64
+	// Context is opaque: what a removal of what was read hands back. Nil where the target has none.
+	Context []byte
+	// Evidence may be nil.
+	Evidence *history.Evidence
 }
 
 // Versioned is a client of a store that keeps concurrent values side by side.
@@ -178,11 +241,25 @@ type Row interface {
 	WriteRow(ctx context.Context, key string, columns map[string]int64) (*history.Evidence, error)
 }
 
+// Ordered is a client of a store of registers whose versions of a key have one
+// order, as with last write wins, so that a client can tell whether it was
+// shown something older than what it knew of.
+type Ordered interface {
+	// ReadOrdered is Register.Read, with the version of what was found: ""
+	// where the key was never written. Orders of one key compare as texts do.
+	ReadOrdered(ctx context.Context, key string) (Reading, string, error)
+	// WriteOrdered is Register.Write, with the version that was written.
+	WriteOrdered(ctx context.Context, key string, value int64) (string, *history.Evidence, error)
+}
+
 // Reading is what a read found.
 type Reading struct {
 	// Value is the value if Found.
 	Value int64
 	Found bool
+	// Beside are further values that stand side by side with it, where the
+	// target keeps concurrent ones.
+	Beside []int64
 	// Evidence may be nil.
 	Evidence *history.Evidence
 }

@@ -172,8 +172,19 @@ func (Register) Finals(c Config, keys []string) generator.Generator {
 	return sequences
 }
 
+// valueRead is what a history says of a reading: a list where several values stand side by side.
+func valueRead(r target.Reading) history.Value {
+	switch {
+	case !r.Found:
+		return history.NilValue()
+	case len(r.Beside) > 0:
+		return history.ListValue(append([]int64{r.Value}, r.Beside...))
+	}
+	return history.IntValue(r.Value)
+}
+
 // Perform reads or writes the register.
-func (Register) Perform(ctx context.Context, _ Config, client target.Client, op generator.Operation) Outcome {
+func (Register) Perform(ctx context.Context, _ Config, _ *Memory, client target.Client, op generator.Operation) Outcome {
 	register, ok := client.(target.Register)
 	if !ok {
 		return Outcome{Type: history.Fail, Error: "the target has no registers: choose another workload"}
@@ -184,11 +195,7 @@ func (Register) Perform(ctx context.Context, _ Config, client target.Client, op 
 		if err != nil {
 			return failed(err, true)
 		}
-		value := history.NilValue()
-		if reading.Found {
-			value = history.IntValue(reading.Value)
-		}
-		return Outcome{Type: history.Ok, Value: value, Evidence: reading.Evidence}
+		return Outcome{Type: history.Ok, Value: valueRead(reading), Evidence: reading.Evidence}
 	case history.FWrite:
 		value, _ := op.Value.Int()
 		evidence, err := register.Write(ctx, op.Key, value)

@@ -93,7 +93,7 @@ func (Set) Finals(c Config, keys []string) generator.Generator {
 // Perform adds an element or reads a whole set. A read of a set is one read of
 // each element that any worker may have added to it, which the generator's
 // arithmetic tells; if one of them fails, the read of the set fails.
-func (Set) Perform(ctx context.Context, c Config, client target.Client, op generator.Operation) Outcome {
+func (Set) Perform(ctx context.Context, c Config, _ *Memory, client target.Client, op generator.Operation) Outcome {
 	register, ok := client.(target.Register)
 	if !ok {
 		return Outcome{Type: history.Fail, Error: "the target has no registers: choose another workload"}

@@ -33,8 +33,20 @@ type Workload interface {
 	Main(c Config) (generator.Generator, error)
 	// Finals returns the reads of the last phase, given every key that the main phase named, in order.
 	Finals(c Config, keys []string) generator.Generator
-	// Perform carries one operation out. It returns when ctx ends at the latest.
-	Perform(ctx context.Context, c Config, client target.Client, op generator.Operation) Outcome
+	// Perform carries one operation out. It returns when ctx ends at the
+	// latest. It depends on nothing but its arguments and the client's answers,
+	// and changes nothing but by notes in the memory: see Memory.
+	Perform(ctx context.Context, c Config, m *Memory, client target.Client, op generator.Operation) Outcome
+}
+
+// Preparer is a workload of which some operations depend on what their client
+// has learnt.
+type Preparer interface {
+	Workload
+	// Prepare completes an operation that was generated, before it is invoked:
+	// a compare-and-set that was generated with its new value alone gets the
+	// one that the client expects. It must not note anything.
+	Prepare(c Config, m *Memory, op generator.Operation) generator.Operation
 }
 
 // Config is what a workload's generator depends on.

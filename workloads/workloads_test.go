@@ -169,9 +169,9 @@ func TestAnErrorIsFailOnlyIfNothingHappened(t *testing.T) {
 			if w.Name() == "set" {
 				write = history.FAdd
 			}
-			out := w.Perform(t.Context(), config(t, w, 1, nil), client, generator.Operation{F: history.FRead, Key: "s0"})
+			out := w.Perform(t.Context(), config(t, w, 1, nil), &workloads.Memory{}, client, generator.Operation{F: history.FRead, Key: "s0"})
 			assert.Equal(t, c.read, out.Type, "%s read: %v", w.Name(), c.err)
-			out = w.Perform(t.Context(), config(t, w, 1, nil), client, generator.Operation{F: write, Key: "s0", Value: history.IntValue(1)})
+			out = w.Perform(t.Context(), config(t, w, 1, nil), &workloads.Memory{}, client, generator.Operation{F: write, Key: "s0", Value: history.IntValue(1)})
 			assert.Equal(t, c.write, out.Type, "%s write: %v", w.Name(), c.err)
 			assert.NotEmpty(t, out.Error)
 			if errors.Is(c.err, definite) {
@@ -185,10 +185,10 @@ func TestRegisterReadsWhatItWrote(t *testing.T) {
 	client := &store{values: map[string]int64{}}
 	w := workloads.Register{}
 	c := config(t, w, 1, nil)
-	out := w.Perform(t.Context(), c, client, generator.Operation{F: history.FRead, Key: "r"})
+	out := w.Perform(t.Context(), c, &workloads.Memory{}, client, generator.Operation{F: history.FRead, Key: "r"})
 	assert.Equal(t, history.Nil, out.Value.Kind(), "not found is null")
-	w.Perform(t.Context(), c, client, generator.Operation{F: history.FWrite, Key: "r", Value: history.IntValue(7)})
-	out = w.Perform(t.Context(), c, client, generator.Operation{F: history.FRead, Key: "r"})
+	w.Perform(t.Context(), c, &workloads.Memory{}, client, generator.Operation{F: history.FWrite, Key: "r", Value: history.IntValue(7)})
+	out = w.Perform(t.Context(), c, &workloads.Memory{}, client, generator.Operation{F: history.FRead, Key: "r"})
 	value, _ := out.Value.Int()
 	assert.EqualValues(t, 7, value)
 }
@@ -203,7 +203,7 @@ func TestSetReadsEveryElementThatAnyWorkerAdds(t *testing.T) {
 		for index := range 20 {
 			op, _ := g.Operation(worker, index)
 			if op.F == history.FAdd {
-				require.Equal(t, history.Ok, w.Perform(t.Context(), c, client, op).Type)
+				require.Equal(t, history.Ok, w.Perform(t.Context(), c, &workloads.Memory{}, client, op).Type)
 				value, _ := op.Value.Int()
 				added[op.Key] = append(added[op.Key], value)
 			}
@@ -211,11 +211,11 @@ func TestSetReadsEveryElementThatAnyWorkerAdds(t *testing.T) {
 	}
 	require.Greater(t, len(added), 2)
 	for key, want := range added {
-		out := w.Perform(t.Context(), c, client, generator.Operation{F: history.FRead, Key: key})
+		out := w.Perform(t.Context(), c, &workloads.Memory{}, client, generator.Operation{F: history.FRead, Key: key})
 		assert.ElementsMatch(t, want, out.Value.List(), key)
 	}
 	delete(client.values, "s1/"+fmt.Sprint(added["s1"][0]))
-	out := w.Perform(t.Context(), c, client, generator.Operation{F: history.FRead, Key: "s1"})
+	out := w.Perform(t.Context(), c, &workloads.Memory{}, client, generator.Operation{F: history.FRead, Key: "s1"})
 	assert.NotContains(t, out.Value.List(), added["s1"][0], "what the store lost is missing")
 }
 

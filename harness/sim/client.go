@@ -19,6 +19,7 @@ import (
 // that it depends on nothing but its arguments and the answers. Coroutines
 // would do the same; they cost several times as much.
 type caller struct {
+	node    string
 	answers []answer
 	next    int
 	// asked says that there is a new call, and request what it is.
@@ -28,18 +29,17 @@ type caller struct {
 	expired bool
 }
 
-var (
-	_ target.Client   = (*caller)(nil)
-	_ target.Register = (*caller)(nil)
-)
-
-// answer is how one call ended.
+// answer is how one call ended. What a client makes of the reply is made of it
+// once, when it is first asked for.
 type answer struct {
-	reading  target.Reading
+	reply    core.Reply
 	evidence *history.Evidence
-	// reply is the node's own, but for plain reads and writes, of which the above says all.
-	reply core.Reply
-	err   error
+	// err is why there is no reply.
+	err error
+	// made says that reading and problem are what a plain read makes of the reply.
+	made    bool
+	reading target.Reading
+	problem error
 }
 
 var (
@@ -47,8 +47,8 @@ var (
 	errExpired = &target.Error{Message: "the operation's deadline is over"}
 )
 
-func (c *caller) begin(answers []answer, expired bool) {
-	*c = caller{answers: answers, expired: expired}
+func (c *caller) begin(node string, answers []answer, expired bool) {
+	*c = caller{node: node, answers: answers, expired: expired}
 }
 
 // Ready is not part of an operation.
@@ -59,56 +59,54 @@ func (c *caller) Close() error { return nil }
 
 // Read gets a key.
 func (c *caller) Read(_ context.Context, key string) (target.Reading, error) {
-	if a := c.call(&core.Request{Kind: core.RequestGet, Key: key}); a != nil {
-		return a.reading, a.err
+	a, err := c.call(&core.Request{Kind: core.RequestGet, Key: key})
+	if err != nil {
+		return target.Reading{}, err
 	}
-	return target.Reading{}, c.placeholder()
+	if !a.made {
+		a.made = true
+		a.reading, a.problem = leaderless.Reading(c.node, key, &a.reply, a.evidence)
+	}
+	return a.reading, a.problem
 }
 
 // Write puts a value under a key.
 func (c *caller) Write(_ context.Context, key string, value int64) (*history.Evidence, error) {
-	if a := c.call(&core.Request{Kind: core.RequestPut, Key: key, Value: strconv.AppendInt(nil, value, 10)}); a != nil {
-		return a.evidence, a.err
-	}
-	return nil, c.placeholder()
+	return c.change(&core.Request{Kind: core.RequestPut, Key: key, Value: strconv.AppendInt(nil, value, 10)})
 }
 
-func (c *caller) placeholder() error {
-	if c.expired {
-		return errExpired
+// change makes a request whose reply only says that it was done.
+func (c *caller) change(r *core.Request) (*history.Evidence, error) {
+	a, err := c.call(r)
+	if err != nil {
+		return nil, err
 	}
-	return errPending
+	return leaderless.Written(&a.reply, a.evidence)
 }
 
-// call returns the answer to the next call, or nil and notes it as new.
-func (c *caller) call(r *core.Request) *answer {
+// call returns the answer to the next call. Without one it is the call's
+// error: that there will be none, or that it is not there yet, and then the
+// call is noted as new.
+func (c *caller) call(r *core.Request) (*answer, error) {
 	if c.next < len(c.answers) {
+		a := &c.answers[c.next]
 		c.next++
-		return &c.answers[c.next-1]
+		return a, a.err
 	}
-	if !c.asked && !c.expired {
+	if c.expired {
+		return nil, errExpired
+	}
+	if !c.asked {
 		c.asked, c.request = true, *r
 	}
-	return nil
+	return nil, errPending
 }
 
-// answerOf is what a client makes of the node's reply.
-func (w *World) answerOf(q *core.Request, node int, r *core.Reply) answer {
-	var evidence *history.Evidence
+// answerOf is the answer that a client has in a node's reply.
+func (w *World) answerOf(node int, r *core.Reply) answer {
+	a := answer{reply: *r}
 	if w.options.Record != nil {
-		evidence = leaderless.Evidence(&w.settings, core.NodeID(node), r)
-	}
-	var a answer
-	switch {
-	case q.Kind == core.RequestGet && r.Siblings == nil:
-		a.reading, a.err = leaderless.Reading(w.nodes[node], q.Key, r, evidence)
-	case simple(q):
-		a.evidence, a.err = leaderless.Written(r, evidence)
-	default:
-		a.reply, a.evidence = *r, evidence
-		if r.Status != core.StatusOK {
-			_, a.err = leaderless.Written(r, evidence)
-		}
+		a.evidence = leaderless.Evidence(&w.settings, core.NodeID(node), r)
 	}
 	return a
 }

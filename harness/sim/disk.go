@@ -1,9 +1,5 @@
 package sim
 
-import (
-	"github.com/refute-lab/refute/target/leaderless/core"
-)
-
 // disk is a host's disk with the log on it, and what is on the way there. A
 // record goes from the process' memory (buffer: only where it is written
 // eagerly) to the operating system's (cached) to the disk (durable). A killed
@@ -18,6 +14,9 @@ type disk struct {
 	// busy: writing is under way. held: its time came while the disk stalled.
 	busy, held bool
 	flushing   bool
+	// ticking: the end of an interval between two syncs of groups is in the
+	// queue. tick: it is now.
+	ticking, tick bool
 	// aging: the operating system is going to sync what is cached.
 	aging bool
 	// power counts how often the power was cut: what was scheduled before is void.
@@ -103,14 +102,47 @@ func (w *World) work(i int) {
 	if d.busy || d.stalled > 0 || len(d.waiting) == 0 {
 		return
 	}
+	if w.settings.FsyncGroup && !w.ticked(i) {
+		return
+	}
 	d.busy = true
 	d.writing, d.waiting = d.waiting, d.writing[:0]
 	cost := stretched(w.sync, w.draw(drawSync, d.writing[0].origin, uint64(i)))
-	if w.settings.Fsync != core.FsyncAlways {
+	if !w.settings.SyncsFirst() {
 		cost /= toCache
 	}
 	o := w.queue.add(w.now + cost + d.slow*int64(len(d.writing)))
 	*o = occurrence{kind: happensSync, node: uint8(i), life: h.incarnation}
+}
+
+// ticked says that it is time for the next sync of a group, and sees to it that
+// the disk begins again when it is if not. Each disk's clock ticks from a moment
+// of its own.
+func (w *World) ticked(i int) bool {
+	d := &w.hosts[i].disk
+	if d.tick {
+		d.tick = false
+		return true
+	}
+	if !d.ticking {
+		d.ticking = true
+		interval := w.settings.Fsync
+		phase := int64(w.draw(drawTick, 0, uint64(i)) % uint64(interval))
+		o := w.queue.add(w.now + interval - (w.now+phase)%interval)
+		*o = occurrence{kind: happensTick, node: uint8(i), life: d.power}
+	}
+	return false
+}
+
+// tick: an interval between two syncs of groups is over.
+func (w *World) tick(i int, power uint32) {
+	d := &w.hosts[i].disk
+	if d.power != power {
+		return
+	}
+	d.ticking, d.tick = false, true
+	w.work(i)
+	d.tick = false
 }
 
 // synced: the disk has finished what it was at. The node is told of each record.
@@ -143,7 +175,7 @@ func (w *World) synced(i int) {
 func (w *World) land(i int, record []byte) {
 	h := &w.hosts[i]
 	d := &h.disk
-	if w.settings.Fsync == core.FsyncAlways {
+	if w.settings.SyncsFirst() {
 		d.durable = append(d.durable, record)
 		return
 	}
@@ -215,7 +247,7 @@ func (w *World) powerOff(i int, occasion uint64) {
 	d.durable = append(d.durable, d.cached[:kept]...)
 	clear(d.cached)
 	d.cached = d.cached[:0]
-	d.aging = false
+	d.aging, d.ticking = false, false
 	d.power++
 }
 

@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -181,7 +182,8 @@ func TestPowerLosesWhatWasNotSynced(t *testing.T) {
 	for _, c := range []struct {
 		fsync, kind string
 		lost        bool
-	}{{"never", nemesis.Power, true}, {"never", nemesis.Kill, false}, {"always", nemesis.Power, false}, {"always", nemesis.Kill, false}} {
+	}{{"never", nemesis.Power, true}, {"never", nemesis.Kill, false}, {"always", nemesis.Power, false}, {"always", nemesis.Kill, false},
+		{"1h", nemesis.Power, true}, {"1h", nemesis.Kill, false}, {"group:5ms", nemesis.Power, false}, {"group:5ms", nemesis.Kill, false}} {
 		_, r := written(t, map[string]string{"fsync": c.fsync}, nil, at(c.kind))
 		newest := ""
 		for _, node := range every {
@@ -189,6 +191,30 @@ func TestPowerLosesWhatWasNotSynced(t *testing.T) {
 		}
 		assert.Equal(t, c.lost, newest != "150" && dumpOf(t, r, "n3") != "150", "fsync=%s, %s: the replicas hold up to %s", c.fsync, c.kind, newest)
 	}
+}
+
+// With fsync=group an acknowledgement waits for the next of its replica's ticks,
+// with fsync=DURATION it does not.
+func TestGroupsWaitForTheirTick(t *testing.T) {
+	median := map[string]time.Duration{}
+	for _, fsync := range []string{"always", "30ms", "group:30ms"} {
+		_, r := written(t, map[string]string{"fsync": fsync, "w": "5", "request-timeout": "90ms"}, nil)
+		var took []time.Duration
+		for _, o := range r.Operations {
+			if o.F == history.FWrite {
+				require.Equal(t, history.Ok, o.Type)
+				took = append(took, time.Duration(o.End-o.Start))
+			}
+		}
+		require.Greater(t, len(took), 40)
+		slices.Sort(took)
+		median[fsync] = took[len(took)/2]
+	}
+	assert.Less(t, median["30ms"], 10*time.Millisecond)
+	assert.Less(t, median["always"], 10*time.Millisecond)
+	// The last of five ticks that have nothing to do with each other.
+	assert.Greater(t, median["group:30ms"], 15*time.Millisecond)
+	assert.Less(t, median["group:30ms"], 40*time.Millisecond)
 }
 
 // Messages that a link keeps arrive when it is whole again; those that it drops never do.

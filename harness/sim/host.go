@@ -67,6 +67,9 @@ func (w *World) toHost(o *occurrence) {
 	case happensWriteback:
 		w.writeback(i, o.life)
 		return
+	case happensTick:
+		w.tick(i, o.life)
+		return
 	case happensRequest:
 		if w.tracer.on {
 			w.traceRequest(o, &w.parcels.items[o.slot], h.node != nil)

@@ -15,6 +15,7 @@ const (
 	happensSync                      // the disk has finished what it was at
 	happensFlush                     // the process hands the disk what it had only in memory
 	happensWriteback                 // the operating system syncs by itself, or on the interval of the fsync mode
+	happensTick                      // an interval between two syncs of groups is over
 	// What happens to clients.
 	happensTurn    // a worker asks for its next operation
 	happensReply   // a node's reply arrives

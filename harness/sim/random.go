@@ -17,6 +17,7 @@ const (
 	drawTorn // how much of what the disk was at is there after a crash
 	drawNode // a node's own generator
 	drawClient
+	drawTick // the moment from which a disk's clock ticks
 )
 
 // draw returns the number that belongs to an identity: what it is for, on

@@ -37,6 +37,8 @@ const (
 	outputNil
 	// elsewhere: the output is in World.outputs.
 	elsewhere
+	// prepared: the input is in World.inputs, and the value is what was generated.
+	prepared
 )
 
 // note is an operation of the nemesis process: a fault's end, a phase, a dump.
@@ -54,10 +56,14 @@ func (w *World) invoke(c *worker) error {
 	op := &c.op
 	r := record{start: w.now, end: history.Infinity, process: c.process, index: c.index, invoked: w.nextIndex(),
 		key: w.keyNumber(op.Key), f: w.nameNumber(op.F), node: c.node}
-	if value, ok := op.Value.Int(); ok {
+	if value, ok := c.generated.Int(); ok {
 		r.value, r.shape = value, inputOnly
 	}
 	c.record = int32(len(w.records))
+	if op.Value != c.generated {
+		r.shape |= prepared
+		w.inputs[c.record] = op.Value
+	}
 	w.records = append(w.records, r)
 	if w.options.Record == nil {
 		return nil
@@ -193,6 +199,9 @@ func (w *World) operations() []history.Operation {
 			o.Output = history.IntValue(r.value)
 		case r.shape == outputNil:
 			o.Output = history.NilValue()
+		}
+		if r.shape&prepared != 0 {
+			o.Input = w.inputs[int32(i)]
 		}
 		if r.shape&elsewhere != 0 {
 			o.Output = w.outputs[int32(i)]

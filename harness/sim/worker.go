@@ -10,6 +10,7 @@ import (
 	"github.com/refute-lab/refute/harness/history"
 	"github.com/refute-lab/refute/target"
 	"github.com/refute-lab/refute/target/leaderless/core"
+	"github.com/refute-lab/refute/workloads"
 )
 
 // worker is a client: one operation at a time. It does as the controller's
@@ -25,14 +26,15 @@ type worker struct {
 	record   int32
 	node     uint8
 	op       generator.Operation
-	finals   []generator.Operation
-	answers  []answer
+	memory   workloads.Memory
+	// generated is the operation's value before the workload prepared it.
+	generated history.Value
+	finals    []generator.Operation
+	answers   []answer
 	// call is the request on its way, 0 if there is none; kind and key are what it is about.
 	call uint64
 	kind core.RequestKind
 	key  string
-	// request is what it asked for, for replies that depend on it.
-	request core.Request
 	// ready says that op is the next operation, not asked for yet, and due when it is to be.
 	ready bool
 	due   int64
@@ -46,7 +48,8 @@ type worker struct {
 
 func (c *worker) reset(number int) {
 	clear(c.answers)
-	*c = worker{process: int32(number), answers: c.answers[:0]}
+	c.memory.Forget()
+	*c = worker{process: int32(number), answers: c.answers[:0], memory: c.memory}
 }
 
 // thinkTime is between an answer and the worker's next question: not none,
@@ -142,6 +145,11 @@ func (w *World) ask(i int, c *worker) {
 	clear(c.answers)
 	c.answers = c.answers[:0]
 	w.busy++
+	c.memory.Begin(i, int(c.index))
+	c.generated = c.op.Value
+	if w.prepare != nil {
+		c.op = w.prepare.Prepare(w.config, &c.memory, c.op)
+	}
 	w.fail(w.invoke(c))
 	if !c.watched {
 		c.watched = true
@@ -152,8 +160,9 @@ func (w *World) ask(i int, c *worker) {
 
 // perform goes on with an operation: to its next request, or to its end.
 func (w *World) perform(i int, c *worker, expired bool) {
-	w.caller.begin(c.answers, expired)
-	out := w.workload.Perform(context.Background(), w.config, &w.caller, c.op)
+	w.caller.begin(w.nodes[c.node], c.answers, expired)
+	c.memory.Begin(i, int(c.index))
+	out := w.workload.Perform(context.Background(), w.config, &c.memory, &w.caller, c.op)
 	if w.caller.asked {
 		w.send(i, c)
 		return
@@ -161,8 +170,10 @@ func (w *World) perform(i int, c *worker, expired bool) {
 	w.fail(w.complete(c, &out))
 	c.busy, c.call = false, 0
 	w.busy--
+	c.memory.Keep()
 	if out.Type == history.Info {
 		c.process += int32(w.config.Concurrency)
+		c.memory.Forget()
 	}
 	pause := int64(thinkTime)
 	if w.phase == phaseFinals && out.Type != history.Ok {
@@ -193,7 +204,7 @@ func (w *World) identity(i int, c *worker) uint64 {
 // send sends the request that the workload has asked for.
 func (w *World) send(i int, c *worker) {
 	r := &w.caller.request
-	c.call, c.kind, c.key, c.request = w.identity(i, c), r.Kind, r.Key, *r
+	c.call, c.kind, c.key = w.identity(i, c), r.Kind, r.Key
 	slot := w.parcels.take()
 	p := &w.parcels.items[slot]
 	*p = parcel{sent: w.now, message: core.Message{Key: c.key}}
@@ -251,7 +262,7 @@ func (w *World) replied(i int, id uint64, slot uint32) {
 		w.traceReply(i, c, id, &l.reply, l.sent)
 	}
 	if c.call == id {
-		w.answered(i, w.answerOf(&c.request, int(c.node), &l.reply))
+		w.answered(i, w.answerOf(int(c.node), &l.reply))
 	}
 }
 

@@ -20,6 +20,7 @@ type World struct {
 	// Of the plan.
 	settings core.Settings
 	workload workloads.Workload
+	prepare  workloads.Preparer // the workload, or nil
 	config   workloads.Config
 	nodes    []string
 	schedule []plan.Fault
@@ -65,6 +66,7 @@ type World struct {
 	records    []record
 	notes      []note
 	outputs    map[int32]history.Value
+	inputs     map[int32]history.Value // of operations that the workload prepared
 	keys       []string
 	keyNumbers map[string]int32
 	lastKey    int
@@ -74,7 +76,7 @@ type World struct {
 
 // NewWorld returns an empty world.
 func NewWorld() *World {
-	return &World{outputs: map[int32]history.Value{}, keyNumbers: map[string]int32{}}
+	return &World{outputs: map[int32]history.Value{}, inputs: map[int32]history.Value{}, keyNumbers: map[string]int32{}}
 }
 
 // UnsupportedError says that a plan cannot be simulated.
@@ -124,6 +126,7 @@ func (w *World) Load(p *plan.Plan, system target.System) error {
 		return err
 	}
 	w.settings, w.workload = simulated.Core(), workload
+	w.prepare, _ = workload.(workloads.Preparer)
 	if len(w.nodes) != p.Target.Nodes {
 		w.nodes = plan.NodeNames(p.Target.Nodes)
 	}
@@ -204,6 +207,7 @@ func (w *World) reset(o Options) {
 	w.index, w.lastKey = 0, 0
 	w.records, w.notes, w.keys, w.names = w.records[:0], w.notes[:0], w.keys[:0], w.names[:0]
 	clear(w.outputs)
+	clear(w.inputs)
 	clear(w.keyNumbers)
 	w.parcels.reset()
 	w.replies.reset()

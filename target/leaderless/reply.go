@@ -56,19 +56,46 @@ func Reading(node, key string, r *core.Reply, evidence *history.Evidence) (targe
 		return target.Reading{}, &target.Error{Definite: true, Evidence: evidence, Message: failure(r.Code, r.Message)}
 	}
 	reading := target.Reading{Found: r.Found, Evidence: evidence}
-	if !r.Found {
+	switch {
+	case !r.Found:
 		return reading, nil
+	case r.Siblings != nil:
+		return siblingReading(node, key, r, evidence)
 	}
 	value, err := strconv.ParseInt(string(r.Cell.Value), 10, 64)
 	if err != nil {
-		text := ""
-		if utf8.Valid(r.Cell.Value) {
-			text = string(r.Cell.Value)
-		}
-		return target.Reading{}, notANumber(node, key, text, evidence)
+		return target.Reading{}, notANumber(node, key, printable(r.Cell.Value), evidence)
 	}
 	reading.Value = value
 	return reading, nil
+}
+
+// siblingReading is a reading of all the values that are no tombstones.
+func siblingReading(node, key string, r *core.Reply, evidence *history.Evidence) (target.Reading, error) {
+	reading := target.Reading{Evidence: evidence}
+	for i := range r.Siblings {
+		s := &r.Siblings[i]
+		if s.Tombstone {
+			continue
+		}
+		value, err := strconv.ParseInt(string(s.Value), 10, 64)
+		if err != nil {
+			return target.Reading{}, notANumber(node, key, printable(s.Value), evidence)
+		}
+		if reading.Found {
+			reading.Beside = append(reading.Beside, value)
+		} else {
+			reading.Value, reading.Found = value, true
+		}
+	}
+	return reading, nil
+}
+
+func printable(value []byte) string {
+	if utf8.Valid(value) {
+		return string(value)
+	}
+	return ""
 }
 
 // Written returns what a client makes of the reply to a put. Its errors are
@@ -99,8 +126,13 @@ func Dump(settings *core.Settings, entries []core.DumpEntry, hints []core.DumpHi
 	}
 	for i := range entries {
 		e := &entries[i]
+		value, tombstone := e.Cell.Value, e.Cell.Tombstone
+		if e.Cell.Object != nil {
+			shown := e.Cell.Object.Siblings()[0]
+			value, tombstone = shown.Value, shown.Tombstone
+		}
 		dump.Entries[i] = history.DumpEntry{
-			Key: e.Key, Version: e.Cell.Version.String(), Value: string(e.Cell.Value), Tombstone: e.Cell.Tombstone, Home: names(settings, e.Home),
+			Key: e.Key, Version: e.Cell.Version.String(), Value: string(value), Tombstone: tombstone, Home: names(settings, e.Home),
 		}
 	}
 	return dump

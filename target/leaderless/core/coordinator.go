@@ -122,6 +122,7 @@ const (
 	legRepaired // it acknowledged a write-back or repair
 	legHinted   // a hint is kept for it
 	legStandIn
+	legPending // it is written to because the ring changes, and not read
 	legFetched // its answer to the fetch was one of those that the version was chosen by
 	legRead    // its answer to the read of a compare-and-set counted
 )
@@ -129,7 +130,12 @@ const (
 func (l *leg) is(f legFlags) bool { return l.flags&f != 0 }
 
 // quorum are the numbers that hold for one request.
-type quorum struct{ n, w, r int }
+type quorum struct {
+	n, w, r int
+	// pending are the nodes that a write goes to beside the n homes while the
+	// ring changes; each is one more acknowledgement. See membership.go.
+	pending int
+}
 
 // request starts an operation, or refuses it.
 func (n *Node) request(q *Request) {
@@ -144,14 +150,18 @@ func (n *Node) request(q *Request) {
 		return
 	}
 	order := n.ring.Order(q.Key)
-	if n.consensus(q) {
+	consensus := n.consensus(q)
+	if n.ringChanges() && (!get || n.settings.Repair == RepairABD || consensus) {
+		order, quorum.pending = n.widen(q.Key, quorum.n, order)
+	}
+	if consensus {
 		n.startTransaction(q, quorum, order)
 		return
 	}
 	need := n.needed(get, quorum)
-	if up := n.reachable(order, quorum.n); up < need {
+	if up := n.reachable(order, quorum.n+quorum.pending); up < need {
 		n.refuse(q, quorum, CodeUnavailable, fmt.Sprintf("of %d replicas only %d are up as far as node %s can tell, %d are needed: nothing was sent",
-			quorum.n, up, n.settings.Nodes[n.id], need))
+			quorum.n+quorum.pending, up, n.settings.Nodes[n.id], need))
 		return
 	}
 	op := n.open(q, quorum, order)
@@ -179,7 +189,7 @@ func (n *Node) refuse(q *Request, u quorum, code, why string) {
 
 // quorum returns the request's n, w and r, the settings' where it has none.
 func (n *Node) quorum(q *Request) quorum {
-	u := quorum{q.N, q.W, q.R}
+	u := quorum{n: q.N, w: q.W, r: q.R}
 	if u.n == 0 {
 		u.n = n.settings.N
 	}
@@ -196,11 +206,11 @@ func (n *Node) quorum(q *Request) quorum {
 func (n *Node) needed(get bool, q quorum) int {
 	switch {
 	case get && n.settings.Repair == RepairABD, !get && n.settings.Fetches():
-		return max(q.w, q.r)
+		return max(q.w+q.pending, q.r)
 	case get:
 		return q.r
 	}
-	return q.w
+	return q.w + q.pending
 }
 
 // problem says in what way the request could never be carried out; empty: in none.
@@ -208,7 +218,7 @@ func (n *Node) problem(q *Request, u quorum) string {
 	switch {
 	case q.Kind == 0 || q.Kind > lastRequestKind:
 		return fmt.Sprintf("unknown kind of request %d", q.Kind)
-	case q.Kind == RequestUpdate || q.Kind == RequestCompareAndSet && n.settings.CAS == CASOff:
+	case n.unsupported(q) != "":
 		return n.unsupported(q)
 	case n.consensus(q) && n.serialProblem(q, u) != "":
 		return n.serialProblem(q, u)
@@ -218,8 +228,8 @@ func (n *Node) problem(q *Request, u quorum) string {
 		return fmt.Sprintf("a value of %d bytes: values have at most %d", len(q.Value), MaxValueBytes)
 	case u.n < 1 || u.w < 1 || u.r < 1:
 		return fmt.Sprintf("n=%d w=%d r=%d: each must be at least 1", u.n, u.w, u.r)
-	case u.n > len(n.settings.Nodes):
-		return fmt.Sprintf("n=%d > %d nodes: every replica needs a node of its own", u.n, len(n.settings.Nodes))
+	case u.n > n.ring.Nodes():
+		return fmt.Sprintf("n=%d > %d nodes: every replica needs a node of its own", u.n, n.ring.Nodes())
 	case q.Timestamp < 0:
 		return fmt.Sprintf("timestamp %d: timestamps are positive", q.Timestamp)
 	case q.Timestamp != 0 && (n.settings.Timestamps != TimestampsClient || q.Kind == RequestGet):
@@ -251,11 +261,14 @@ func (n *Node) open(q *Request, u quorum, order []NodeID) *operation {
 	}
 	op.number = c.open.add(op)
 	op.request, op.get, op.key, op.began = q.ID, q.Kind == RequestGet, q.Key, n.now.Mono
-	op.n, op.w, op.r, op.order = u.n, u.w, u.r, order
-	for home, node := range order[:u.n] {
+	op.n, op.w, op.r, op.order = u.n+u.pending, u.w+u.pending, u.r, order
+	for home, node := range order[:op.n] {
 		op.legs = append(op.legs, leg{node: node, home: uint8(home)})
+		if home >= u.n {
+			op.legs[home].flags = legPending
+		}
 	}
-	if n.settings.updates() && q.Kind != RequestGet {
+	if q.Kind != RequestGet && (n.settings.updates() || n.settings.DataType == DataTypeRow) {
 		op.update = &update{context: q.Context, operand: q.Operand}
 	}
 	switch q.Kind {

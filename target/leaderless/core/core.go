@@ -109,14 +109,17 @@ type Request struct {
 // Operand is one operation on a data type.
 type Operand struct {
 	Kind OperandKind
-	// Field is the member of a map, or the column of a row, that it is about; empty for the key itself.
+	// Field is the member of a map that it is about; empty for the key itself.
 	Field string
-	// Element is what is added to or removed from a set, or the value of a column.
+	// Element is what is added to or removed from a set, or the value of a register.
 	Element []byte
 	// By is how much is added to a counter; negative to subtract.
 	By int64
-	// ID, if not 0, names the operation: done twice under one ID it counts once.
+	// ID, if not 0, names an addition to a counter: done twice under one ID it
+	// counts once, within the bounds that counter.go tells.
 	ID uint64
+	// Columns are what OperandColumns writes.
+	Columns []Column
 }
 
 // OperandKind says what an Operand does.
@@ -129,12 +132,14 @@ const (
 	// OperandInsert and OperandRemove put Element into a set or take it out.
 	OperandInsert
 	OperandRemove
-	// OperandAssign gives a column, or a member of a map, the value Element.
+	// OperandAssign gives a member of a map that is a register the value Element.
 	OperandAssign
 	// OperandDrop removes the member Field of a map.
 	OperandDrop
+	// OperandColumns writes several columns of a row under one version.
+	OperandColumns
 
-	lastOperandKind = OperandDrop
+	lastOperandKind = OperandColumns
 )
 
 // Condition is what must hold for a compare-and-set to write.
@@ -167,6 +172,8 @@ type Admin struct {
 	Kind AdminKind
 	// Node is the one that the command is about: that which leaves, or is replaced.
 	Node NodeID
+	// Key is the one that AdminVersions is about.
+	Key string
 }
 
 // AdminKind says what an operator wants.
@@ -183,7 +190,11 @@ const (
 	// AdminReplace lets this node take the place of Node, which is gone for good.
 	AdminReplace
 
-	lastAdminKind = AdminReplace
+	// AdminVersions asks every node what it holds of Key; the Reply, which comes when
+	// they have answered or the time is over, has it in Survey.
+	AdminVersions
+
+	lastAdminKind = AdminVersions
 )
 
 // ReplyStatus says how a request ended.
@@ -219,6 +230,8 @@ type Reply struct {
 	// Applied says that the condition of a compare-and-set held and the value
 	// was written. If not, Found and Cell are what was there instead.
 	Applied bool
+	// Survey answers AdminVersions: the key's home replicas in order, then the other nodes.
+	Survey []Held
 	// Evidence is who did what.
 	Evidence Evidence
 }
@@ -296,7 +309,7 @@ func (e *Effects) Reset() {
 	release(e.Messages)
 	for i := range e.Replies {
 		r := &e.Replies[i]
-		r.Code, r.Message, r.Cell.Value, r.Cell.Object, r.Siblings, r.Context, r.Evidence = "", "", nil, nil, nil, nil, Evidence{}
+		r.Code, r.Message, r.Cell.Value, r.Cell.Object, r.Siblings, r.Context, r.Survey, r.Evidence = "", "", nil, nil, nil, nil, nil, Evidence{}
 	}
 	for i := range e.Persist {
 		e.Persist[i].Record = nil

@@ -46,6 +46,7 @@ func (n *Node) handOff(home NodeID) {
 
 // storeHandoff handles MessageHandoff: to the home replica a hint is a write like any other.
 func (n *Node) storeHandoff(m *Message) {
+	n.counters.HandoffsReceived++
 	answer := Message{Kind: MessageHandedOff, From: n.id, To: m.From, Key: m.Key, Cell: acknowledged(&m.Cell)}
 	n.apply(n.replica.slot(m.Key), &m.Cell, &record{kind: recordCell, key: m.Key, cell: m.Cell}, &answer)
 }

@@ -49,6 +49,8 @@ type hintQueue struct {
 	unanswered int
 	// interval is the time to the next attempt, due when it is.
 	interval, due int64
+	// since is when the queue was empty last.
+	since int64
 }
 
 type hint struct {
@@ -142,6 +144,10 @@ func (n *Node) keepHint(home NodeID, key string, c *Cell, answer *Message) bool 
 		n.hints.dropped++
 		return false
 	}
+	if q := &n.hints.queues[home]; q.length == 0 {
+		q.since = n.now.Mono
+	}
+	n.counters.HintsKept++
 	h := n.hints.add(home, key)
 	if !n.settings.HintLog {
 		n.recoverSlot(&h.slot, c)
@@ -197,6 +203,10 @@ func (op *operation) stoodIn(home uint8) bool {
 func (n *Node) hintDone(home NodeID, key string, held *Cell) bool {
 	if !n.removeHint(home, key, held) {
 		return false
+	}
+	n.counters.HintsDelivered++
+	if q := &n.hints.queues[home]; q.length == 0 {
+		n.counters.Convergence.observe(n.now.Mono - q.since)
 	}
 	if n.settings.HintLog {
 		n.log(&record{kind: recordHandedOff, key: key, home: home, cell: acknowledged(held)})

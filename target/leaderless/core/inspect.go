@@ -75,12 +75,18 @@ type Pending struct {
 	Requests int
 	// Writes are records that are not durable yet.
 	Writes int
+	// Streams are those that are being received, and 1 for a change of this node's membership that is not done.
+	Streams int
+	// Comparisons are those of anti-entropy that are to be done yet: see AntiEntropyGauge.
+	Comparisons int
 	// HintsDropped counts hints that were not kept because of hint-limit, since the node's start.
 	HintsDropped uint64
 }
 
 // Quiet says that nothing is pending.
-func (p Pending) Quiet() bool { return p.Hints+p.Repairs+p.Requests+p.Writes == 0 }
+func (p Pending) Quiet() bool {
+	return p.Hints+p.Repairs+p.Requests+p.Writes+p.Comparisons+p.Streams == 0
+}
 
 // Pending says what the node still has to do.
 func (n *Node) Pending() Pending {
@@ -89,7 +95,9 @@ func (n *Node) Pending() Pending {
 		p.Hints = n.hints.count
 	}
 	p.Repairs = n.coordinator.repairs
+	p.Comparisons = n.comparisons()
 	p.Requests = n.coordinator.open.taken - p.Repairs
+	p.Streams = n.streamsPending()
 	return p
 }
 
@@ -122,12 +130,12 @@ func (n *Node) Records(yield func(record []byte) bool) {
 			return
 		}
 	}
-	for _, key := range n.paxos.sorted() {
+	for _, key := range n.paxos.sortedKeys() {
 		if !n.paxos.keys[key].records(key, yield) {
 			return
 		}
 	}
-	if !n.settings.HintLog {
+	if !n.memberRecords(yield) || !n.settings.HintLog {
 		return
 	}
 	for home := range n.hints.queues {
@@ -155,11 +163,12 @@ func (n *Node) Digest() uint64 {
 			d.slot(&h.slot)
 		}
 	}
-	for _, key := range n.paxos.sorted() {
+	for _, key := range n.paxos.sortedKeys() {
 		d.paxos(key, n.paxos.keys[key])
 	}
 	c := &n.coordinator
 	d.add(uint64(c.open.taken), uint64(c.repairs), c.open.last, uint64(c.sequence), uint64(c.lastTime))
+	n.digestMembership(&d)
 	d.add(n.replica.persists.last, uint64(n.replica.persists.taken), n.hints.dropped)
 	return uint64(d)
 }
@@ -182,5 +191,10 @@ func (d *digest) cell(c *Cell) {
 	d.add(uint64(c.Version.Time), uint64(c.Version.Node), uint64(c.Version.Incarnation), uint64(c.Version.Sequence), uint64(cellFlags(c)), uint64(len(c.Value)))
 	for _, b := range c.Value {
 		d.add(uint64(b))
+	}
+	if c.Object != nil {
+		for _, b := range appendObject(nil, c.Object) {
+			d.add(uint64(b))
+		}
 	}
 }

@@ -9,8 +9,8 @@ import "fmt"
 //	prepare → [finish what another left] → [bring stragglers up to date] →
 //	read → check the condition → propose → commit at the write's quorum → reply
 //
-// All home replicas of the key take part, and a majority of them must say yes,
-// whatever w and r are. Three things can stand in the way of a ballot:
+// All home replicas of the key take part, while the ring changes also those
+// that become it, and a majority of them must say yes, whatever w and r are. Three things can stand in the way of a ballot:
 //
 //   - a replica has promised a greater one: the coordinator waits a random
 //     while (see contention.go) and begins again with a greater ballot;
@@ -91,7 +91,7 @@ func (n *Node) consensus(q *Request) bool {
 // startTransaction begins a compare-and-set or a serial read.
 func (n *Node) startTransaction(q *Request, u quorum, order []NodeID) {
 	op := n.open(q, u, order)
-	t := &transaction{write: q.Kind == RequestCompareAndSet, local: n.localSerial(q), value: q.Value, has: make([]Version, op.n)}
+	t := &transaction{write: q.Kind == RequestCompareAndSet, local: n.localSerial(q), value: q.Value, has: make([]Version, len(op.legs))}
 	if q.Condition != nil {
 		t.condition = *q.Condition
 	}

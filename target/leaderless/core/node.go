@@ -17,12 +17,26 @@ type Node struct {
 	random      uint64 // state of SplitMix64
 	// omitEvidence: see OmitEvidence.
 	omitEvidence bool
+	// counters are for operators alone; see gauges.go.
+	counters Counters
 
 	replica     replica
 	hints       hintStore
 	coordinator coordinator
 	detector    detector
 	paxos       paxos
+	// membership is what is known of the members; nil with ring=static.
+	membership *membership
+	// ringTag is that of the view with ring=epochs, else 0; see epoch.go.
+	ringTag uint32
+	streams streams
+	// changeTicking: the timer of changes and streams is set.
+	changeTicking bool
+	// rejoining: no reads are answered until the streams are received; see rejoin.go.
+	rejoining bool
+	ranges    rangeSet
+	entropy   antiEntropy
+	surveys   surveys
 
 	// of the step in progress
 	now      Now
@@ -69,12 +83,19 @@ func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[
 	n.replica.init()
 	n.coordinator.init()
 	n.hints.init(len(settings.Nodes))
+	n.initMembership()
 	if err := n.recover(records); err != nil {
 		return nil, err
 	}
 	n.begin(now, out)
 	n.detector.start(n)
+	for i := range n.hints.queues {
+		n.hints.queues[i].since = now.Mono
+	}
 	n.armHandoff()
+	n.startMembership()
+	n.startRejoin()
+	n.antiEntropyStart()
 	n.end()
 	return n, nil
 }
@@ -135,6 +156,8 @@ func (n *Node) recoverExtra(key string, r *record) error {
 	switch r.kind {
 	case recordPaxos:
 		return n.recoverPaxos(key, r)
+	case recordMembers:
+		return n.recoverMember(r)
 	default:
 		return fmt.Errorf("%w: a record of kind %d, which this release does not write: start the release that wrote the log", ErrRecord, r.kind)
 	}
@@ -196,7 +219,7 @@ func (n *Node) message(kind MessageKind, to NodeID) *Message {
 		queue = &n.loopback
 	}
 	m := next(queue)
-	m.Kind, m.From, m.To = kind, n.id, to
+	m.Kind, m.From, m.To, m.Ring = kind, n.id, to, n.ringTag
 	return m
 }
 
@@ -220,6 +243,9 @@ func next[T any](list *[]T) *T {
 }
 
 func (n *Node) handle(m *Message) {
+	if m.Ring != n.ringTag && !n.checkRing(m) {
+		return
+	}
 	switch m.Kind {
 	case MessageRead, MessageFetch:
 		n.answerRead(m)
@@ -240,13 +266,19 @@ func (n *Node) handle(m *Message) {
 	case MessageHandedOff:
 		n.handedOff(m)
 	case MessageHeartbeat:
-		// Its arrival was all there is to it.
+		n.detector.beat(n, m.From)
 	case MessageUpdate:
 		n.storeUpdate(m)
 	case MessagePrepare, MessagePromise, MessagePropose, MessageAccepted, MessageCommit, MessageCommitted:
 		n.handlePaxos(m)
 	case MessageUpdated:
 		n.updated(m)
+	case MessageGossip, MessageGossipAnswer:
+		n.handleGossip(m)
+	case MessageStream, MessageStreamChunk, MessageStreamed:
+		n.handleStream(m)
+	case MessageTree, MessageTreeAnswer, MessageRange, MessageRangeAnswer, MessageRepair, MessageRepaired:
+		n.handleAntiEntropy(m)
 	}
 }
 
@@ -263,6 +295,7 @@ const (
 	timerGossip
 	timerStream
 	timerPaxos // the next attempt of compare-and-sets that met others
+	timerSurvey
 )
 
 func (n *Node) setTimer(kind uint64, after int64) {
@@ -281,6 +314,18 @@ func (n *Node) timer(kind uint64) {
 		n.expire(&n.coordinator.standIns, (*Node).standInTimeout)
 	case timerPaxos:
 		n.contentionTick()
+	case timerGossip:
+		if n.membership != nil {
+			n.gossipTick()
+		}
+	case timerStream:
+		if n.changeTicking {
+			n.changeTick()
+		}
+	case timerSurvey:
+		n.surveyTick()
+	case timerAntiEntropy:
+		n.antiEntropyTick()
 	}
 }
 

@@ -50,8 +50,8 @@ const (
 type Sibling struct {
 	// Version is that of the write; it orders siblings where one must be chosen.
 	Version Version
-	// Dot names the write in causal contexts, as ACTOR:COUNTER; empty where the resolver has none.
-	Dot       string
+	// Dot names the write in causal contexts; zero where the resolver has none.
+	Dot       Dot
 	Value     []byte
 	Tombstone bool
 }

@@ -156,6 +156,9 @@ func (n *Node) handlePaxos(m *Message) {
 	if n.settings.CAS == CASOff {
 		return // two nodes with different settings
 	}
+	if n.unready() && (m.Kind == MessagePrepare || m.Kind == MessagePropose) {
+		return // what it promised may be lost with its disk
+	}
 	switch m.Kind {
 	case MessagePrepare:
 		n.storePrepare(m)
@@ -267,8 +270,8 @@ func (n *Node) answerPaxos(s *paxosKey, r *record, answer *Message) {
 	a := paxosAnswer{answer: *answer, done: r == nil}
 	if r != nil {
 		p := n.replica.newPersist()
-		p.paxos = s
 		a.record = n.replica.persists.add(p)
+		p.afterwards = append(p.afterwards, func(n *Node) { n.paxosDurable(s, a.record) })
 		n.out.Persist = append(n.out.Persist, Persist{ID: a.record, Record: n.records.encode(r)})
 	}
 	s.queue = append(s.queue, a)
@@ -366,8 +369,8 @@ func (s *paxosKey) records(key string, yield func([]byte) bool) bool {
 	return promise(s.promised, false) && promise(s.promisedWrite, true) && change(&s.committed, paxosCommitted) && change(&s.accepted, paxosAccepted)
 }
 
-// sorted hides the order of the map.
-func (p *paxos) sorted() []string {
+// sortedKeys hides the order of the map.
+func (p *paxos) sortedKeys() []string {
 	keys := make([]string, 0, len(p.keys))
 	for key := range p.keys {
 		keys = append(keys, key)

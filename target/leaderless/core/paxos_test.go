@@ -211,9 +211,10 @@ func TestPaxosAnswersWaitForTheLog(t *testing.T) {
 func TestRefusedByAllIsDefinite(t *testing.T) {
 	for _, c := range []struct {
 		accepts int
+		again   bool // its time is over in the next attempt, not before
 		status  ReplyStatus
 		code    string
-	}{{0, StatusDefinite, CodeTimeout}, {1, StatusIndeterminate, CodeContended}} {
+	}{{0, true, StatusDefinite, CodeTimeout}, {0, false, StatusDefinite, CodeTimeout}, {1, false, StatusIndeterminate, CodeContended}} {
 		b := newSolo(t, 0, everywhere(t, "cas", "paxos-v2", "n", "3"))
 		out := b.request(Request{ID: 7, Kind: RequestCompareAndSet, Key: "k", Value: []byte("v")})
 		ballot := out.Persist[0].ID
@@ -239,10 +240,14 @@ func TestRefusedByAllIsDefinite(t *testing.T) {
 		if c.accepts == 0 {
 			assert.Empty(t, out.Replies, "it is tried again")
 			require.Len(t, out.Timers, 1)
+		}
+		if c.again {
 			b.now.Mono += out.Timers[0].After
 			out = b.step(Event{Kind: EventTimer, ID: timerPaxos})
 			require.Equal(t, MessagePrepare, out.Messages[0].Kind)
 			assert.Equal(t, 1, out.Messages[0].Body.(*ballotBody).ballot.Compare(later), "with a ballot that has a chance")
+		}
+		if c.accepts == 0 {
 			b.now.Mono += b.node.settings.RequestTimeout
 			out = b.step(Event{Kind: EventTimer, ID: timerRequest})
 		}

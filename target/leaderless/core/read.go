@@ -18,7 +18,9 @@ func (n *Node) startPhase(op *operation, kind MessageKind) {
 	}
 	for i := range op.legs {
 		op.legs[i].flags &^= legAnswered | legCounted
-		n.ask(op, &op.legs[i], kind)
+		if kind == MessageWrite || !op.legs[i].is(legPending) {
+			n.ask(op, &op.legs[i], kind)
+		}
 	}
 	n.armStandIn(op)
 }
@@ -44,7 +46,11 @@ func (n *Node) readAnswered(m *Message) {
 	}
 	n.coordinator.trips.answer(n, m, MessageRead)
 	op, l := n.find(m)
-	if op == nil || !op.get || l.is(legAnswered) {
+	if op == nil {
+		n.surveyed(m)
+		return
+	}
+	if !op.get || l.is(legAnswered) {
 		return
 	}
 	l.flags |= legAnswered
@@ -72,6 +78,7 @@ func (n *Node) readAnswered(m *Message) {
 
 // readQuorum goes on once r replicas have answered.
 func (n *Node) readQuorum(op *operation) {
+	n.noteRead(op)
 	switch n.settings.Repair {
 	case RepairOff:
 		n.succeed(op)

@@ -52,6 +52,10 @@ func (n *Node) startAsyncRepair(op *operation) {
 		l := &op.legs[i]
 		l.flags &^= legHolds | legSent
 		if l.is(legAnswered) && !n.legCovers(l, &op.cell) {
+			if !l.is(legCounted) {
+				n.noteLag(l, &op.cell)
+			}
+			n.counters.ReadRepairs++
 			n.ask(op, l, MessageWrite)
 			stale++
 		}
@@ -74,6 +78,7 @@ func (n *Node) startRepair(op *operation) {
 	op.course = courseRepair
 	for i := range op.legs {
 		if l := &op.legs[i]; l.is(legCounted) && !l.is(legHolds) {
+			n.counters.ReadRepairs++
 			n.ask(op, l, MessageWrite)
 		}
 	}
@@ -90,6 +95,7 @@ func (n *Node) startWriteBack(op *operation) {
 	op.course = courseWriteBack
 	for i := range op.legs {
 		if l := &op.legs[i]; !l.is(legHolds) {
+			n.counters.ReadRepairs++
 			n.ask(op, l, MessageWrite)
 		}
 	}

@@ -40,6 +40,8 @@ type slot struct {
 	durable Cell
 	// pending is the persist of the memory cell, nil once it is durable.
 	pending *persist
+	// entry is the slot in its range; nil without anti-entropy, and for hints.
+	entry *rangeEntry
 }
 
 // persist is a record that was handed to the driver and is not durable yet.
@@ -48,8 +50,8 @@ type persist struct {
 	cell Cell
 	// then are the answers to send when it is durable.
 	then []Message
-	// paxos is the key whose record it is, if it is one of compare-and-sets.
-	paxos *paxosKey
+	// afterwards is what else happens then.
+	afterwards []func(*Node)
 }
 
 func (r *replica) init() {
@@ -105,6 +107,7 @@ func (n *Node) apply(s *slot, c *Cell, r *record, answer *Message) {
 		if n.settings.Acknowledge == AcknowledgeBeforeLog {
 			effect.ID, effect.Eager = n.replica.persists.skip(), true
 			s.durable = s.memory
+			n.durableChanged(s)
 		} else {
 			p := n.replica.newPersist()
 			p.slot, p.cell = s, s.memory
@@ -131,19 +134,28 @@ func (n *Node) durable(id uint64) {
 		return // written eagerly, or a record that nobody waits for
 	}
 	n.replica.persists.remove(id)
-	if s := p.paxos; s != nil {
-		n.replica.release(p)
-		n.paxosDurable(s, id)
-		return
-	}
-	n.merge(&p.slot.durable, &p.cell)
-	if p.slot.pending == p {
-		p.slot.pending = nil
+	if p.slot != nil { // else it was no cell
+		if n.merge(&p.slot.durable, &p.cell) {
+			n.durableChanged(p.slot)
+		}
+		if p.slot.pending == p {
+			p.slot.pending = nil
+		}
 	}
 	for i := range p.then {
 		n.send(&p.then[i])
 	}
+	for _, do := range p.afterwards {
+		do(n)
+	}
 	n.replica.release(p)
+}
+
+// durableChanged tells the mechanisms that follow what a replica holds of a new durable cell.
+func (n *Node) durableChanged(s *slot) {
+	if n.ranges.on && n.replica.slots[s.key] == s {
+		n.rangeChanged(s)
+	}
 }
 
 // log hands the driver a record that nothing waits for.
@@ -156,6 +168,9 @@ func (n *Node) log(r *record) {
 // answerRead handles MessageRead and MessageFetch. It creates no slot: reads
 // of keys that do not exist must not cost memory.
 func (n *Node) answerRead(m *Message) {
+	if n.unready() {
+		return
+	}
 	c := &noCell
 	if s := n.replica.slots[m.Key]; s != nil {
 		c = &s.durable

@@ -37,6 +37,9 @@ func (n *Node) succeed(op *operation) {
 		r.Cell.Value = nil
 		r.Applied = op.transaction != nil
 	}
+	if op.cell.Object != nil {
+		op.show(r)
+	}
 }
 
 // fail answers the client that the operation failed.

@@ -102,8 +102,9 @@ type Settings struct {
 	MembershipSettings
 	CASSettings
 	DurabilitySettings
+	DataTypeSettings
 
-	// ring is that of Nodes and VirtualNodes: made once, shared by all nodes with these settings.
+	// ring is that of the first members and VirtualNodes: made once, shared by all nodes with these settings.
 	ring *Ring
 }
 
@@ -165,7 +166,7 @@ func ParseSettings(nodes []string, given map[string]string) (Settings, error) {
 	if err := s.check(); err != nil {
 		return Settings{}, err
 	}
-	s.ring = NewRing(s.Nodes, s.VirtualNodes)
+	s.ring = s.firstRing()
 	return s, nil
 }
 
@@ -201,7 +202,7 @@ func (s *Settings) check() error {
 	}
 	for _, check := range []func(*Settings) error{
 		s.VersionSettings.check, s.QuorumSettings.check, s.RepairSettings.check,
-		s.MembershipSettings.check, s.CASSettings.check, s.DurabilitySettings.check,
+		s.MembershipSettings.check, s.CASSettings.check, s.DurabilitySettings.check, s.DataTypeSettings.check,
 	} {
 		if err := check(s); err != nil {
 			return err

@@ -41,7 +41,7 @@ type settingRow struct {
 }
 
 // settingTable is the one list of the settings: help, parsing and printing come from it.
-var settingTable = slices.Concat(coreRows, versionRows, quorumRows, repairRows, membershipRows, casRows, durabilityRows)
+var settingTable = slices.Concat(coreRows, versionRows, quorumRows, repairRows, membershipRows, casRows, durabilityRows, dataTypeRows)
 
 var coreRows = []settingRow{
 	number("n", "3", "1 … nodes", "Home replicas of each key.", MaxNodes, func(s *Settings) *int { return &s.N }),
@@ -59,7 +59,7 @@ var coreRows = []settingRow{
 		func(s *Settings) *bool { return &s.Hints }),
 	onOff("hint-log", "on", "Whether hints are written to the log; off is unsafe on purpose: a node that is killed forgets them.",
 		func(s *Settings) *bool { return &s.HintLog }),
-	{Setting{"fsync", "always", "always | never | DURATION", "When the log is made durable: before every acknowledgement, never, or every so often."}, parseFsync, formatFsync},
+	{Setting{"fsync", "always", "always | never | DURATION | group:DURATION", "When the log is made durable: before every acknowledgement, never, every so often (what is acknowledged in between is lost with the power), or every so often with the acknowledgements waiting for it."}, parseFsync, formatFsync},
 	choice("acknowledge", "after-log", acknowledgeNames, "When a replica acknowledges a write; unsafe on purpose are before-log and superseded-early (a write that a newer one superseded, before that one is in the log).",
 		func(s *Settings) *Acknowledge { return &s.Acknowledge }),
 	number("virtual-nodes", "16", "1 … 256", "Tokens of each node on the ring of consistent hashing.", 256, func(s *Settings) *int { return &s.VirtualNodes }),
@@ -164,32 +164,6 @@ func longDuration(name, def, help string, field func(*Settings) *int64) settingR
 			return nil
 		},
 		func(s *Settings) string { return formatDuration(*field(s)) }}
-}
-
-func parseFsync(s *Settings, text string) error {
-	switch text {
-	case "always":
-		s.Fsync = FsyncAlways
-	case "never":
-		s.Fsync = FsyncNever
-	default:
-		d, err := parseDuration(text)
-		if err != nil {
-			return err
-		}
-		s.Fsync = d
-	}
-	return nil
-}
-
-func formatFsync(s *Settings) string {
-	switch s.Fsync {
-	case FsyncAlways:
-		return "always"
-	case FsyncNever:
-		return "never"
-	}
-	return formatDuration(s.Fsync)
 }
 
 var durationUnits = []struct {

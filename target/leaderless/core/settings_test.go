@@ -17,7 +17,9 @@ func TestDefaults(t *testing.T) {
 	s.ring = nil
 	assert.Equal(t, Settings{
 		Nodes: fiveNames, N: 3, W: 2, R: 2, Repair: RepairAsync, Fetch: FetchAuto, Hints: true, HintLog: true, Fsync: FsyncAlways, VirtualNodes: 16,
+		RepairSettings: defaultRepairSettings,
 		RequestTimeout: 500e6, StandInAfter: 100e6, HintRetry: 200e6, HintLimit: 65536, Heartbeat: 100e6, SuspectAfter: 1e9,
+		MembershipSettings: MembershipSettings{GossipEvery: 1e9, PhiThreshold: 8},
 	}, s)
 	for _, d := range Describe() {
 		assert.Equal(t, d.Default, s.Map()[d.Name], d.Name)
@@ -34,7 +36,7 @@ func TestSettingsRoundTrip(t *testing.T) {
 			"n": string('0' + rune(n)), "w": string('0' + rune(rapid.IntRange(1, n).Draw(t, "w"))), "r": string('0' + rune(rapid.IntRange(1, n).Draw(t, "r"))),
 			"repair": pick("repair", "off", "async", "blocking", "abd"), "fetch": pick("fetch", "auto", "on", "off"),
 			"sloppy": pick("sloppy", "on", "off"), "hints": pick("hints", "on", "off"), "acknowledge": pick("acknowledge", "after-log", "before-log", "superseded-early"),
-			"fsync": pick("fsync", "always", "never", "1s", "1.5ms", "0.25s", "2m", "1h"), "virtual-nodes": pick("virtual-nodes", "1", "256"),
+			"fsync": pick("fsync", "always", "never", "group:5ms", "group:1s", "1s", "1.5ms", "0.25s", "2m", "1h"), "virtual-nodes": pick("virtual-nodes", "1", "256"),
 			"request-timeout": pick("request-timeout", "101ms", "1.000000001s", "1h"),
 		})
 		require.NoError(t, err)
@@ -60,6 +62,8 @@ func TestWrongSettings(t *testing.T) {
 		"another unknown": {map[string]string{"timeout": "1s"}, `unknown setting "timeout": did you mean "request-timeout"?`},
 		"bad duration":    {map[string]string{"heartbeat": "100"}, "heartbeat=100: not a number with a unit"},
 		"bad fraction":    {map[string]string{"heartbeat": "1.x5s"}, "heartbeat=1.x5s: not a number with a unit"},
+		"bad group":       {map[string]string{"fsync": "group:"}, "fsync=group:: not a number with a unit (ms, s, m); it may be always | never | DURATION | group:DURATION"},
+		"group of days":   {map[string]string{"fsync": "group:2d"}, "fsync=group:2d: too long"},
 		"too long":        {map[string]string{"request-timeout": "100h"}, "request-timeout=100h: too long"},
 		"too short":       {map[string]string{"request-timeout": "1us"}, "request-timeout=1us: out of range"},
 		"bad fsync":       {map[string]string{"fsync": "sometimes"}, "fsync=sometimes: not a number with a unit (ms, s, m); it may be always | never | DURATION"},

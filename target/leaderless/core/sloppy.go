@@ -43,6 +43,9 @@ func (n *Node) needsStandIn(op *operation, home uint8, silent bool) bool {
 		if l.home != home {
 			continue
 		}
+		if l.is(legPending) && op.phase != phaseWrite {
+			return false // it is not asked yet
+		}
 		if l.is(legAnswered) || !silent && !n.detector.suspects(n, l.node, n.now.Mono) {
 			return false
 		}

@@ -26,14 +26,17 @@ type update struct {
 }
 
 // updates says that writes are carried out by a replica first.
-func (s *Settings) updates() bool { return false }
+func (s *Settings) updates() bool { return s.DataType.joined() }
 
-// unsupported says why a request cannot be carried out with these settings.
+// unsupported says why a request cannot be carried out with these settings; empty: it can.
 func (n *Node) unsupported(q *Request) string {
+	if q.Kind == RequestCompareAndSet && n.settings.CAS != CASOff {
+		return ""
+	}
 	if q.Kind == RequestCompareAndSet {
 		return "a compare-and-set: there are none with cas=off; set cas=paxos-v2"
 	}
-	return "an operation on a data type, but keys are plain registers: set data-type"
+	return n.dataTypeProblem(q)
 }
 
 // startUpdate sends the update to the replica that is to apply it.
@@ -51,6 +54,9 @@ func (n *Node) updater(op *operation) *leg {
 	first := &op.legs[0]
 	for i := range op.legs[:op.n] {
 		l := &op.legs[i]
+		if l.is(legPending) {
+			continue // what it has is not complete
+		}
 		if l.node == n.id {
 			return l
 		}
@@ -70,7 +76,9 @@ func (n *Node) storeUpdate(m *Message) {
 	s := n.replica.slot(m.Key)
 	cell, why := n.applyUpdate(&s.memory, &m.Cell, u)
 	if why != "" {
-		return // the coordinator has checked it; two nodes with different settings
+		refusal := n.message(MessageUpdated, m.From)
+		refusal.Origin, refusal.Request, refusal.Key, refusal.Cell.Value = m.Origin, m.Request, m.Key, []byte(why)
+		return
 	}
 	answer := Message{Kind: MessageUpdated, From: n.id, To: m.From, Origin: m.Origin, Request: m.Request, Key: m.Key, Cell: cell}
 	n.apply(s, &cell, &record{kind: recordCell, key: m.Key}, &answer)
@@ -79,13 +87,22 @@ func (n *Node) storeUpdate(m *Message) {
 // applyUpdate returns what becomes of a replica's cell by the write of the
 // given version and value, or why it can't be.
 func (n *Node) applyUpdate(have, write *Cell, u *update) (Cell, string) {
+	if n.settings.DataType.joined() {
+		return n.updateDataType(have, write, u)
+	}
 	return Cell{}, "keys are plain registers"
 }
 
-// updated handles MessageUpdated: the outcome goes to the other replicas.
+// updated handles MessageUpdated: the outcome goes to the other replicas. An
+// answer without a version says why the replica could not carry the update out.
 func (n *Node) updated(m *Message) {
 	op, l := n.find(m)
 	if op == nil || op.phase != phaseUpdate || !l.is(legSent) || l.is(legHolds) {
+		return
+	}
+	if m.Cell.Version.IsZero() { // it could not be done, and has not been
+		n.fail(op, StatusDefinite, CodeBadRequest, string(m.Cell.Value)+": nothing was changed")
+		n.close(op)
 		return
 	}
 	op.cell = m.Cell
@@ -113,7 +130,7 @@ func (u *update) appendTo(buf []byte) []byte {
 	buf = appendString(buf, o.Field)
 	buf = appendOptional(buf, o.Element)
 	buf = appendVarint(buf, o.By)
-	return appendUvarint(buf, o.ID)
+	return appendUvarint(buf, o.ID) // columns are not updates
 }
 
 func (d *decoder) update() Body {

@@ -45,6 +45,9 @@ func (n *Node) startWrite(op *operation, time int64) {
 		n.startUpdate(op)
 		return
 	}
+	if n.settings.DataType == DataTypeRow {
+		op.cell = n.rowWrite(op.cell.Version, op.update)
+	}
 	op.phase = phaseWrite
 	n.startPhase(op, MessageWrite)
 	n.hintSuspected(op)
@@ -94,7 +97,9 @@ func (op *operation) homesHold() bool {
 }
 
 func (n *Node) writeTimeout(op *operation) {
-	n.hintMissing(op)
+	if op.phase != phaseUpdate { // what would be written is not known yet
+		n.hintMissing(op)
+	}
 	n.fail(op, StatusIndeterminate, CodeTimeout, n.tooFew(op.tally(legHolds), op.w, "acknowledged the write", "it may have been done, or may be done later"))
 	n.close(op)
 }

@@ -33,6 +33,10 @@ type Config struct {
 	Clients, Nodes net.Listener
 	// Data is the directory of the durable log.
 	Data string
+	// Restore is the directory of a snapshot (see POST /admin/snapshot) from which
+	// the log is made before the node starts, once: Data must have no log then.
+	// Empty: none.
+	Restore string
 	// Settings are those of core.Describe, as text; missing ones take their defaults.
 	Settings map[string]string
 	// CompactAt is the size of the log, in bytes, from which it is compacted. 0: wal.DefaultCompactAt.
@@ -120,11 +124,25 @@ func start(config Config) (*Server, error) {
 // boot opens the log and makes the core of what it holds.
 func (s *Server) boot(config Config) error {
 	options := wal.Options{Mode: wal.Every, Interval: time.Duration(s.settings.Fsync), CompactAt: config.CompactAt}
-	switch s.settings.Fsync {
-	case core.FsyncAlways:
+	switch {
+	case s.settings.Fsync == core.FsyncAlways:
 		options.Mode = wal.Always
-	case core.FsyncNever:
+	case s.settings.Fsync == core.FsyncNever:
 		options.Mode = wal.Never
+	case s.settings.FsyncGroup:
+		options.Mode = wal.Group
+	}
+	if config.Restore != "" {
+		done, err := wal.Restore(config.Data, config.Restore)
+		if err != nil {
+			return err
+		}
+		logger := s.logger.With("from", config.Restore)
+		if done {
+			logger.Info("the log was restored")
+		} else {
+			logger.Info("the log was restored from there by an earlier start, and was left as it is")
+		}
 	}
 	log, recovered, err := wal.Open(config.Data, options)
 	if err != nil {

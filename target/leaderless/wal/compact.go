@@ -89,6 +89,7 @@ func (l *Log) exchangeSegment() (old, fresh *os.File, err error) {
 	l.segment = fresh
 	l.number++
 	l.earlier += l.length
+	l.replaced = l.earlier
 	l.length = int64(len(segmentMagic) + len(kept))
 	return old, fresh, nil
 }
@@ -97,16 +98,16 @@ func (l *Log) exchangeSegment() (old, fresh *os.File, err error) {
 func (l *Log) writeSnapshot(content []byte, old, fresh *os.File) {
 	number, _ := numberOf(filepath.Base(fresh.Name()), segmentPrefix)
 	// The fresh segment's first records may exist only in the segments that are removed below.
-	err := errors.Join(old.Close(), l.sync(fresh))
+	err := l.sync(fresh)
+	if errors.Is(err, os.ErrClosed) {
+		err = nil // a backup went on in another segment meanwhile, and synced this one
+	}
+	err = errors.Join(err, old.Close())
 	if err == nil {
 		err = replaceFile(l.snapshotPath(number), content)
 	}
-	var segments, snapshots []uint64
 	if err == nil {
-		segments, snapshots, err = l.list()
-	}
-	if err == nil {
-		err = l.removeBefore(number, segments, snapshots)
+		err = l.removeReplaced(number)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -115,8 +116,19 @@ func (l *Log) writeSnapshot(content []byte, old, fresh *os.File) {
 		_ = l.fail(fmt.Errorf("compact: %w", err))
 		return
 	}
-	l.earlier = 0
+	l.earlier -= l.replaced
 	l.stats.Compactions++
+}
+
+// removeReplaced removes what the snapshot of the number stands for.
+func (l *Log) removeReplaced(number uint64) error {
+	l.files.Lock()
+	defer l.files.Unlock()
+	segments, snapshots, err := l.list()
+	if err != nil {
+		return err
+	}
+	return l.removeBefore(number, segments, snapshots)
 }
 
 // removeBefore removes all segments and snapshots of smaller numbers.

@@ -11,10 +11,15 @@
 //   - Always: a record is durable once fsync has returned. It survives a power
 //     failure. Appends that wait at the same time share one fsync (group
 //     commit).
+//   - Group, each interval: the same, but the log waits with the fsync for the
+//     next tick of its clock, so that more appends share it; every one of them
+//     waits half an interval longer on average (Cassandra's commitlog_sync:
+//     group).
 //   - Every interval: a record counts as durable as soon as write(2) has
 //     returned; the file is fsynced periodically. A killed process loses
 //     nothing, because what was written is in the kernel; a power failure
-//     loses at most the last interval.
+//     loses at most the last interval
+//     (Cassandra's default, commitlog_sync: periodic).
 //   - Never: the same without any fsync; the kernel writes back when it likes.
 //
 // # The bug that can be planted
@@ -52,6 +57,9 @@
 // had not been reported as completed at that moment, so that the owner's state
 // may not hold them yet, are written once more behind the snapshot: an owner
 // must stand seeing a record twice.
+//
+// Backup gives a consistent copy of the log while it is in use; see backup.go.
+// Restore makes a log of one.
 //
 // A file beside the segments counts the starts of the node (the incarnation);
 // it is raised and fsynced before Open returns, so that no two lives of a node

@@ -19,6 +19,8 @@ const (
 	Every
 	// Never: when write(2) has returned; there is no fsync.
 	Never
+	// Group: when fsync has returned, as with Always; there is one each Options.Interval at most.
+	Group
 )
 
 // The defaults of Options.
@@ -32,7 +34,7 @@ const (
 // Options are the log's settings.
 type Options struct {
 	Mode Mode
-	// Interval is the time between two fsyncs in mode Every; greater than 0 there.
+	// Interval is the time between two fsyncs in the modes Every and Group; greater than 0 there.
 	Interval time.Duration
 	// EagerDelay is how long an eager record may stay in memory. 0: DefaultEagerDelay.
 	EagerDelay time.Duration
@@ -67,15 +69,21 @@ type Log struct {
 	dir     string
 	options Options
 	lock    *os.File
+	// incarnation counts the starts of the node, this one included.
+	incarnation uint32
 	// sync is os.File.Sync; tests observe and delay it.
 	sync func(*os.File) error
 
+	// files is held while files are removed, or must not be; it is taken before io.
+	files sync.Mutex
 	// io is held while the segment is written or exchanged; it is taken before mu.
 	io      sync.Mutex
 	segment *os.File
 	number  uint64 // of segment
 	// earlier is the length of the segments before this one that still exist.
 	earlier int64
+	// replaced is how much of earlier the compaction under way will remove.
+	replaced int64
 
 	mu         sync.Mutex
 	open       *batch   // appended and not yet written
@@ -138,8 +146,8 @@ func (l *Log) Append(id uint64, record []byte, eager bool) error {
 }
 
 // Commit starts to make durable what was appended. In the modes Every and
-// Never it returns when that is written; in mode Always it returns at once and
-// Ready tells of the fsync's end.
+// Never it returns when that is written; in the modes Always and Group it
+// returns at once and Ready tells of the fsync's end.
 func (l *Log) Commit() error {
 	l.mu.Lock()
 	err, due := l.err, l.open != nil && l.open.urgent
@@ -147,11 +155,7 @@ func (l *Log) Commit() error {
 	if err != nil || !due {
 		return err
 	}
-	if l.options.Mode == Always {
-		signal(l.request)
-		return nil
-	}
-	return l.flush(false)
+	return l.writeOut()
 }
 
 // Completed appends to ids those of the records that became as durable as the
@@ -288,63 +292,8 @@ func (l *Log) eagerDue() {
 	}
 	l.open.urgent = true
 	l.mu.Unlock()
-	if l.options.Mode == Always {
-		signal(l.request)
-		return
-	}
 	// The error is kept and Ready tells of it.
-	_ = l.flush(false)
-}
-
-// syncWhenAsked is the goroutine of mode Always. What is appended while it
-// waits for one fsync shares the next.
-func (l *Log) syncWhenAsked() {
-	for {
-		select {
-		case <-l.stop:
-			return
-		case <-l.request:
-			if l.flush(true) != nil {
-				return
-			}
-		}
-	}
-}
-
-// syncPeriodically is the goroutine of mode Every.
-func (l *Log) syncPeriodically() {
-	ticker := time.NewTicker(l.options.Interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-l.stop:
-			return
-		case <-ticker.C:
-		}
-		l.mu.Lock()
-		dirty := l.dirty
-		l.dirty = false
-		l.mu.Unlock()
-		if !dirty {
-			continue
-		}
-		// Outside of io, so that appends go on meanwhile. A segment that
-		// Compact exchanges at this moment was fsynced by it.
-		file := l.currentSegment()
-		err := l.sync(file)
-		l.mu.Lock()
-		if err != nil && !errors.Is(err, os.ErrClosed) {
-			_ = l.fail(err)
-		}
-		l.stats.Syncs++
-		l.mu.Unlock()
-	}
-}
-
-func (l *Log) currentSegment() *os.File {
-	l.io.Lock()
-	defer l.io.Unlock()
-	return l.segment
+	_ = l.writeOut()
 }
 
 // takeFree returns an empty batch. The caller holds mu.

@@ -96,6 +96,43 @@ func TestEveryCompletesBeforeFsyncWhichFollows(t *testing.T) {
 	require.NoError(t, l.Close())
 }
 
+// Group is the opposite of Every in the one thing that a client notices: nothing
+// is completed before its fsync has returned, however long that is away.
+func TestGroupCompletesAfterTheNextTicksFsync(t *testing.T) {
+	l, _, err := Open(t.TempDir(), Options{Mode: Group, Interval: time.Millisecond})
+	require.NoError(t, err)
+	g := newGate(l)
+	require.NoError(t, l.Append(1, []byte("first"), false))
+	require.NoError(t, l.Commit())
+	receive(t, g.entered, "the tick's fsync")
+	assert.Empty(t, l.Completed(nil), "completed before fsync returned")
+	require.NoError(t, l.Append(2, []byte("while it runs"), false))
+	require.NoError(t, l.Append(3, []byte("while it runs"), false))
+	require.NoError(t, l.Commit())
+	g.leave <- struct{}{}
+	assert.Equal(t, []uint64{1}, completes(t, l, 1))
+	receive(t, g.entered, "the next tick's fsync")
+	assert.Empty(t, l.Completed(nil))
+	g.leave <- struct{}{}
+	assert.Equal(t, []uint64{2, 3}, completes(t, l, 2))
+	g.leave <- struct{}{}
+	require.NoError(t, l.Close())
+}
+
+// What waits for a tick that never comes is in no file: a kill loses it, and it
+// was never completed.
+func TestGroupWritesNothingBetweenTicks(t *testing.T) {
+	dir := t.TempDir()
+	l, _, err := Open(dir, Options{Mode: Group, Interval: time.Hour})
+	require.NoError(t, err)
+	require.NoError(t, l.Append(1, []byte("waiting"), false))
+	require.NoError(t, l.Commit())
+	assert.Empty(t, l.Completed(nil))
+	assert.Zero(t, l.Stats().Syncs)
+	l.Abandon()
+	assert.Empty(t, reopen(t, dir).Records)
+}
+
 func TestNeverDoesNotFsync(t *testing.T) {
 	dir := t.TempDir()
 	l, _, err := Open(dir, Options{Mode: Never})
@@ -237,9 +274,9 @@ func TestADiskErrorIsFinal(t *testing.T) {
 
 func TestOptionsAreChecked(t *testing.T) {
 	_, _, err := Open(t.TempDir(), Options{})
-	assert.ErrorContains(t, err, "want Always, Every or Never")
+	assert.ErrorContains(t, err, "want Always, Every, Never or Group")
 	_, _, err = Open(t.TempDir(), Options{Mode: Every})
-	assert.ErrorContains(t, err, "interval 0s of mode Every: want more than 0")
+	assert.ErrorContains(t, err, "interval 0s of mode Every or Group: want more than 0")
 	l, _, err := Open(t.TempDir(), Options{Mode: Never})
 	require.NoError(t, err)
 	assert.ErrorContains(t, l.Append(1, nil, false), "append a record of 0 bytes")
@@ -249,7 +286,7 @@ func TestOptionsAreChecked(t *testing.T) {
 
 func BenchmarkAppend(b *testing.B) {
 	for name, options := range map[string]Options{
-		"always": {Mode: Always}, "every": {Mode: Every, Interval: 100 * time.Millisecond}, "never": {Mode: Never},
+		"always": {Mode: Always}, "every": {Mode: Every, Interval: 100 * time.Millisecond}, "never": {Mode: Never}, "group": {Mode: Group, Interval: 5 * time.Millisecond},
 	} {
 		// A turn of the store's loop appends several records and commits once.
 		for _, batch := range []int{1, 16} {

@@ -96,6 +96,8 @@ func Open(dir string, options Options) (*Log, *Recovered, error) {
 		l.workers.Go(l.syncWhenAsked)
 	case Every:
 		l.workers.Go(l.syncPeriodically)
+	case Group:
+		l.workers.Go(l.syncInGroups)
 	}
 	return l, recovered, nil
 }
@@ -103,10 +105,10 @@ func Open(dir string, options Options) (*Log, *Recovered, error) {
 // complete checks the options and fills in the defaults.
 func (o *Options) complete() error {
 	switch {
-	case o.Mode < Always || o.Mode > Never:
-		return fmt.Errorf("open log: mode %d: want Always, Every or Never", o.Mode)
-	case o.Mode == Every && o.Interval <= 0:
-		return fmt.Errorf("open log: interval %v of mode Every: want more than 0", o.Interval)
+	case o.Mode < Always || o.Mode > Group:
+		return fmt.Errorf("open log: mode %d: want Always, Every, Never or Group", o.Mode)
+	case (o.Mode == Every || o.Mode == Group) && o.Interval <= 0:
+		return fmt.Errorf("open log: interval %v of mode Every or Group: want more than 0", o.Interval)
 	}
 	if o.EagerDelay <= 0 {
 		o.EagerDelay = DefaultEagerDelay
@@ -132,42 +134,63 @@ func lockDirectory(dir string) (*os.File, error) {
 
 // recover reads the directory, raises the incarnation and opens the last segment for appending.
 func (l *Log) recover() (*Recovered, error) {
+	if err := errors.Join(checkRestored(l.dir), l.removeUnfinished()); err != nil {
+		return nil, err
+	}
 	segments, snapshots, err := l.list()
 	if err != nil {
 		return nil, err
 	}
 	recovered := &Recovered{}
-	recovered.Incarnation, err = nextIncarnation(l.dir, len(segments)+len(snapshots) == 0)
+	l.incarnation, err = nextIncarnation(l.dir, len(segments)+len(snapshots) == 0)
 	if err != nil {
 		return nil, err
 	}
-	first := uint64(1)
-	if n := len(snapshots); n > 0 {
-		first = snapshots[n-1]
-		if recovered.Records, err = readSnapshot(l.snapshotPath(first)); err != nil {
-			return nil, err
-		}
+	recovered.Incarnation = l.incarnation
+	keep := func(record []byte) { recovered.Records = append(recovered.Records, record) }
+	first, err := l.read(segments, snapshots, keep, func(number uint64, last bool) error {
+		return l.readSegment(number, last, recovered)
+	})
+	if err != nil {
+		return nil, err
 	}
 	if err := l.removeBefore(first, segments, snapshots); err != nil {
 		return nil, err
-	}
-	segments = slices.DeleteFunc(segments, func(n uint64) bool { return n < first })
-	for i, number := range segments {
-		if number != first+uint64(i) {
-			return nil, &CorruptError{File: l.segmentPath(first + uint64(i)), Problem: fmt.Sprintf("the segment is missing, although segment %d exists", number)}
-		}
-		if err := l.readSegment(number, i == len(segments)-1, recovered); err != nil {
-			return nil, err
-		}
-	}
-	if len(segments) == 0 && len(snapshots) > 0 {
-		return nil, &CorruptError{File: l.segmentPath(first), Problem: "the segment is missing, although its snapshot exists"}
 	}
 	if len(segments) == 0 {
 		l.segment, err = l.createSegment(first)
 		l.number, l.length = first, int64(len(segmentMagic))
 	}
 	return recovered, err
+}
+
+// read yields the records of the latest snapshot and has the segments behind it
+// read, in order. It returns the number of the first of these.
+func (l *Log) read(segments, snapshots []uint64, yield func(record []byte), segment func(number uint64, last bool) error) (first uint64, err error) {
+	first = 1
+	if n := len(snapshots); n > 0 {
+		first = snapshots[n-1]
+		records, err := readSnapshot(l.snapshotPath(first))
+		if err != nil {
+			return 0, err
+		}
+		for _, record := range records {
+			yield(record)
+		}
+	}
+	present := slices.DeleteFunc(slices.Clone(segments), func(n uint64) bool { return n < first })
+	for i, number := range present {
+		if number != first+uint64(i) {
+			return 0, &CorruptError{File: l.segmentPath(first + uint64(i)), Problem: fmt.Sprintf("the segment is missing, although segment %d exists", number)}
+		}
+		if err := segment(number, i == len(present)-1); err != nil {
+			return 0, err
+		}
+	}
+	if len(present) == 0 && len(snapshots) > 0 {
+		return 0, &CorruptError{File: l.segmentPath(first), Problem: "the segment is missing, although its snapshot exists"}
+	}
+	return first, nil
 }
 
 // readSegment reads a segment; the last one is opened for appending, its torn tail cut off.
@@ -204,7 +227,7 @@ func (l *Log) readSegment(number uint64, last bool, recovered *Recovered) error 
 		}
 	}
 	// What a killed process had written but not fsynced is promised again from now on.
-	if l.options.Mode == Always || problem != "" {
+	if l.options.Mode == Always || l.options.Mode == Group || problem != "" {
 		if err := file.Sync(); err != nil {
 			return errors.Join(fmt.Errorf("open log: %w", err), file.Close())
 		}
@@ -236,7 +259,7 @@ func parseSegment(data []byte, yield func(record []byte)) (good int, problem str
 	return good, problem, true
 }
 
-// list returns the numbers of the segments and snapshots in ascending order and removes unfinished files.
+// list returns the numbers of the segments and snapshots in ascending order.
 func (l *Log) list() (segments, snapshots []uint64, err error) {
 	entries, err := os.ReadDir(l.dir)
 	if err != nil {
@@ -244,12 +267,6 @@ func (l *Log) list() (segments, snapshots []uint64, err error) {
 	}
 	for _, entry := range entries {
 		name := entry.Name()
-		if strings.HasSuffix(name, temporarySuffix) {
-			if err := os.Remove(filepath.Join(l.dir, name)); err != nil {
-				return nil, nil, fmt.Errorf("open log: %w", err)
-			}
-			continue
-		}
 		if number, ok := numberOf(name, segmentPrefix); ok {
 			segments = append(segments, number)
 		} else if number, ok := numberOf(name, snapshotPrefix); ok {
@@ -259,6 +276,18 @@ func (l *Log) list() (segments, snapshots []uint64, err error) {
 	slices.Sort(segments)
 	slices.Sort(snapshots)
 	return segments, snapshots, nil
+}
+
+// removeUnfinished removes the files that a crash left unfinished.
+func (l *Log) removeUnfinished() error {
+	paths, err := filepath.Glob(filepath.Join(l.dir, "*"+temporarySuffix))
+	for _, path := range paths {
+		err = errors.Join(err, os.Remove(path))
+	}
+	if err != nil {
+		return fmt.Errorf("open log: %w", err)
+	}
+	return nil
 }
 
 // numberOf returns the number in a file's name.

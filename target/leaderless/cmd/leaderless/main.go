@@ -67,6 +67,7 @@ func parse(arguments []string, stdout io.Writer) (*options, error) {
 	flags.StringVar(&o.clients, "client-listen", ":8080", "`address` at which clients are served (HTTP)")
 	flags.StringVar(&o.nodes, "peer-listen", "", "`address` at which other nodes are served (default: the port of this node in --peers, on all interfaces)")
 	flags.StringVar(&o.config.Data, "data", "", "`directory` of the durable log")
+	flags.StringVar(&o.config.Restore, "restore", "", "`directory` of a snapshot to make the log of, which must be empty or restored from the same snapshot before")
 	flags.Var(o.settings, "set", "a `setting=value`; may be repeated")
 	err := flags.Parse(arguments)
 	if errors.Is(err, flag.ErrHelp) {

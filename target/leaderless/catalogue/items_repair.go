@@ -1,0 +1,30 @@
+package catalogue
+
+// repairItems are those about repair, deletion and durability: what is lost or
+// comes back although it was acknowledged.
+func repairItems() []Item {
+	return []Item{
+		{Number: 22, Name: "zombie", Title: "a deleted value comes back after its tombstone was purged", Missing: "the store's tombstones are never purged yet"},
+		{Number: 23, Name: "doomstone", Title: "an old tombstone kills a value that was created again", Missing: "the store's tombstones are never purged yet"},
+		{
+			Number: 24, Name: "hint-dies-with-its-keeper", Title: "an acknowledged write was a hint, and its keepers died",
+			Story: "n=3, w=2, sloppy=on. All home replicas are cut off; n4 and n5 acknowledge the write as hints, which they keep in memory only. Both are killed before they can deliver them.",
+			Claim: "no-lost-writes", Cause: "hint-lost",
+			Setting: "hint-log", Plan: "off", Twin: "on",
+			Remedy: "Hints that are in the log survive their keeper's restart.",
+			Cost:   "a synced log write for each hint",
+			Source: "Cassandra: hints_flush_period_in_ms, consistency level ANY",
+		},
+		{Number: 25, Name: "cold-key", Title: "a key that nobody reads dies with its only replica", Missing: "the store has no anti-entropy and can't lose a disk yet"},
+		{
+			Number: 26, Name: "acknowledged-before-synced", Title: "an acknowledged write was not on any disk yet",
+			Story: "n=3, w=2. The log is synced every 10 s (Cassandra's default). Writes are acknowledged by n1 and n2 as soon as the operating system has them; then the power of both fails. " +
+				"What the disks had by then is a matter of luck. SIGKILL would not show it: the page cache survives a process.",
+			Claim: "no-lost-writes", Cause: "acknowledged-before-durable",
+			Setting: "fsync", Plan: "10s", Twin: "always",
+			Remedy: "Nothing is acknowledged before it is synced.",
+			Cost:   "the time of a sync for each write, or for each group of them",
+			Source: "Cassandra: commitlog_sync: periodic, 10000 ms",
+		},
+	}
+}

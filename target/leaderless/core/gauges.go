@@ -1,0 +1,51 @@
+package core
+
+// AntiEntropyGauge is what a node knows of anti-entropy since its start.
+type AntiEntropyGauge struct {
+	// Rounds of scheduled comparisons and Repairs that an operator asked for, completed.
+	Rounds, Repairs uint64
+	// Compared are the comparisons of one range with one peer that were
+	// completed, Abandoned those that were not: the peer did not answer, or had another ring.
+	Compared, Abandoned uint64
+	// Exchanged are the differing keys of which both sides got what they lacked.
+	Exchanged uint64
+	// Unequal are the pairs of a range and a peer not known to be equal now.
+	Unequal int
+	// Divergent has, by node, the keys that differed in the latest comparison
+	// of each range with that node, all ranges together.
+	Divergent []uint64
+}
+
+// AntiEntropy returns the gauges of anti-entropy; all are 0 with anti-entropy=off.
+func (n *Node) AntiEntropy() AntiEntropyGauge {
+	g := n.entropy.gauge
+	g.Divergent = make([]uint64, len(n.settings.Nodes))
+	for _, k := range n.currentRanges().ranges {
+		for i := range k.peers {
+			p := &k.peers[i]
+			g.Divergent[p.node] += p.different
+			if !k.equal(p) {
+				g.Unequal++
+			}
+		}
+	}
+	return g
+}
+
+// comparisons counts what anti-entropy still has to do: what is left of the
+// repair that an operator asked for and, on schedule, every pair of a range
+// and a replica that has not been found equal since the last change.
+func (n *Node) comparisons() int {
+	a := &n.entropy
+	left := 0
+	if a.demanded {
+		left = len(a.queue) + len(a.again)
+		if a.active != nil {
+			left++
+		}
+	}
+	if n.settings.AntiEntropy == AntiEntropyScheduled {
+		left += n.AntiEntropy().Unequal
+	}
+	return left
+}

@@ -1,0 +1,4 @@
+package core
+
+// defaultRepairSettings are those of RepairSettings when nothing is set.
+var defaultRepairSettings = RepairSettings{AntiEntropyEvery: 15e9, AntiEntropyDepth: 10, AntiEntropyRate: 1000}
