@@ -266,8 +266,8 @@ func TestCompareAndSetMisusesAreCaught(t *testing.T) {
 	}
 }
 
-// ask sends one request to a node and returns the reply.
-func (w *world) ask(node int, q Request) Reply {
+// requestOf sends one request to a node and returns the reply.
+func (w *world) requestOf(node int, q Request) Reply {
 	var reply Reply
 	q.ID = uint64(len(w.history)) + 1e6 + uint64(w.order)
 	w.onReply = func(_ NodeID, r *Reply) {
@@ -302,15 +302,15 @@ func TestSerialReadAnomaly(t *testing.T) {
 					w.cut(1, 0, 1, 2)
 				}
 			}
-			write := w.ask(0, Request{Kind: RequestCompareAndSet, Key: "k", Value: []byte("v"), Condition: &Condition{Kind: ConditionAbsent}})
+			write := w.requestOf(0, Request{Kind: RequestCompareAndSet, Key: "k", Value: []byte("v"), Condition: &Condition{Kind: ConditionAbsent}})
 			require.Equal(t, StatusIndeterminate, write.Status)
 			assert.Equal(t, CodeTimeout, write.Code)
-			first := w.ask(1, Request{Kind: RequestGet, Key: "k", Level: LevelSerial})
+			first := w.requestOf(1, Request{Kind: RequestGet, Key: "k", Level: LevelSerial})
 			require.Equal(t, StatusOK, first.Status, first.Message)
 			assert.False(t, first.Found, "two replicas know nothing of it")
 			w.cut(-1, 0, 1, 2)
 			w.cut(1, 2, 0, 1)
-			second := w.ask(0, Request{Kind: RequestGet, Key: "k", Level: LevelSerial})
+			second := w.requestOf(0, Request{Kind: RequestGet, Key: "k", Level: LevelSerial})
 			require.Equal(t, StatusOK, second.Status, second.Message)
 			assert.Equal(t, appears, second.Found)
 		})
@@ -333,7 +333,7 @@ func TestDecidedChangeIsFinished(t *testing.T) {
 		w.run(1e9, nil)
 		require.False(t, w.nodes[0].up, "it got as far as the commit")
 		assert.Zero(t, w.nodes[1].node.Held("k").Version, "which nobody else has")
-		swap := w.ask(1, Request{Kind: RequestCompareAndSet, Key: "k", Value: []byte("w"), Condition: &Condition{Kind: ConditionAbsent}})
+		swap := w.requestOf(1, Request{Kind: RequestCompareAndSet, Key: "k", Value: []byte("w"), Condition: &Condition{Kind: ConditionAbsent}})
 		require.Equal(t, StatusOK, swap.Status, swap.Message)
 		assert.False(t, swap.Applied)
 		assert.Equal(t, "v", string(swap.Cell.Value))
@@ -354,7 +354,7 @@ func TestCourseOfLightweightTransactions(t *testing.T) {
 			check := func(q Request, applied, found bool, value, phases string) {
 				t.Helper()
 				q.Key = "k"
-				r := w.ask(w.random.IntN(3), q)
+				r := w.requestOf(w.random.IntN(3), q)
 				w.run(1e9, nil)
 				require.Equal(t, StatusOK, r.Status, r.Message)
 				assert.Equal(t, applied, r.Applied)

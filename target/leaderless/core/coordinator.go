@@ -125,6 +125,7 @@ const (
 	legPending // it is written to because the ring changes, and not read
 	legFetched // its answer to the fetch was one of those that the version was chosen by
 	legRead    // its answer to the read of a compare-and-set counted
+	legRefused // no hint is kept for it, and that has been counted
 )
 
 func (l *leg) is(f legFlags) bool { return l.flags&f != 0 }

@@ -25,6 +25,9 @@ type Node struct {
 	coordinator coordinator
 	detector    detector
 	paxos       paxos
+	tombstones  tombstones
+	// followsDurable: some mechanism follows the durable cells; see durableChanged.
+	followsDurable bool
 	// membership is what is known of the members; nil with ring=static.
 	membership *membership
 	// ringTag is that of the view with ring=epochs, else 0; see epoch.go.
@@ -55,8 +58,9 @@ type Node struct {
 // numbers unique (only its low 24 bits go into the latter).
 //
 // records yields every record that was ever handed out in Effects.Persist and
-// has not been replaced by Records; order and repetition do not matter, and a
-// tail that was never durable may be missing. nil is an empty log. The driver
+// has not been replaced by Records, in the order in which they were handed out;
+// repetition of the whole does not matter, and a tail that was never durable
+// may be missing. nil is an empty log. The driver
 // must make what it read durable (one fsync) before it calls Boot, because the
 // node will promise it to others. The error of the iterator is returned, as is
 // an error wrapping ErrRecord for a record that cannot be understood.
@@ -96,6 +100,7 @@ func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[
 	n.startMembership()
 	n.startRejoin()
 	n.antiEntropyStart()
+	n.tombstonesStart()
 	n.end()
 	return n, nil
 }
@@ -156,6 +161,9 @@ func (n *Node) recoverExtra(key string, r *record) error {
 	switch r.kind {
 	case recordPaxos:
 		return n.recoverPaxos(key, r)
+	case recordPurged:
+		n.recoverPurge(key, &r.cell)
+		return nil
 	case recordMembers:
 		return n.recoverMember(r)
 	default:
@@ -279,6 +287,8 @@ func (n *Node) handle(m *Message) {
 		n.handleStream(m)
 	case MessageTree, MessageTreeAnswer, MessageRange, MessageRangeAnswer, MessageRepair, MessageRepaired:
 		n.handleAntiEntropy(m)
+	case MessagePurge:
+		n.purgeOrdered(m)
 	}
 }
 
@@ -294,6 +304,7 @@ const (
 	timerHintExpiry
 	timerGossip
 	timerStream
+	timerHintFlush
 	timerPaxos // the next attempt of compare-and-sets that met others
 	timerSurvey
 )
@@ -314,6 +325,10 @@ func (n *Node) timer(kind uint64) {
 		n.expire(&n.coordinator.standIns, (*Node).standInTimeout)
 	case timerPaxos:
 		n.contentionTick()
+	case timerHintFlush:
+		n.flushHints()
+	case timerTombstones:
+		n.tombstonesTick()
 	case timerGossip:
 		if n.membership != nil {
 			n.gossipTick()

@@ -249,7 +249,7 @@ func (n *Node) storeCommit(m *Message) {
 	answer := n.paxosAnswer(m, MessageCommitted)
 	answer.Cell.Version = p.ballot()
 	changed := s.commit(&p)
-	n.apply(n.replica.slot(m.Key), &m.Cell, &record{kind: recordCell, key: m.Key, cell: m.Cell}, nil)
+	n.store(m.Key, &m.Cell, nil)
 	var r *record
 	if changed {
 		r = paxosRecord(m.Key, paxosCommitted, false, &p)

@@ -79,7 +79,11 @@ func (n *Node) readAnswered(m *Message) {
 // readQuorum goes on once r replicas have answered.
 func (n *Node) readQuorum(op *operation) {
 	n.noteRead(op)
-	switch n.settings.Repair {
+	mode := n.repairMode()
+	if mode != RepairAsync {
+		n.reportDeleted(op)
+	}
+	switch mode {
 	case RepairOff:
 		n.succeed(op)
 		n.close(op)
@@ -106,7 +110,7 @@ func (op *operation) allAnswered() bool {
 // but only one that somebody wrote: the get itself had no effect.
 func (n *Node) readTimeout(op *operation, f legFlags, need int, did string) {
 	n.fail(op, StatusDefinite, CodeTimeout, n.tooFew(op.tally(f), need, did, "nothing was read"))
-	if n.settings.Repair == RepairAsync {
+	if n.repairMode() == RepairAsync {
 		n.coordinator.repairs++
 		n.startAsyncRepair(op)
 		return

@@ -34,6 +34,20 @@ package core
 // case, the read takes no second round.
 //
 // None of these repairs is retried: the next read, or a hint, is the retry.
+//
+// With repair-chance below 100 only so many of a hundred reads repair anything,
+// as in Cassandra before 4.0 (read_repair_chance): what is read often is mended
+// soon all the same, and the others are left to hints and anti-entropy.
+
+// repairMode is what this read does about stale replicas. The draw comes from
+// the node's generator, and only where there is something to draw.
+func (n *Node) repairMode() Repair {
+	mode, chance := n.settings.Repair, n.settings.RepairChance
+	if chance < 100 && (mode == RepairAsync || mode == RepairBlocking) && n.draw(100) >= int64(chance) {
+		return RepairOff
+	}
+	return mode
+}
 
 // awaitLateAnswers keeps an answered get open until every replica has answered or the time is over.
 func (n *Node) awaitLateAnswers(op *operation) {
@@ -61,6 +75,7 @@ func (n *Node) startAsyncRepair(op *operation) {
 		}
 	}
 	if stale == 0 {
+		n.reportDeleted(op)
 		n.close(op)
 		return
 	}

@@ -55,6 +55,10 @@ func (n *Node) startWrite(op *operation, time int64) {
 
 // written handles MessageWritten: the sender holds the version, or a newer one, durably.
 func (n *Node) written(m *Message) {
+	if m.StandsIn && m.Request == 0 {
+		n.hintPassed(m)
+		return
+	}
 	n.coordinator.trips.answer(n, m, MessageWrite)
 	op, l := n.find(m)
 	if op == nil || !l.is(legSent) || m.Cell.Version != op.cell.Version || l.is(legHolds) {
@@ -82,7 +86,10 @@ func (n *Node) acknowledgedBy(op *operation, l *leg) {
 		op.phase = phaseLateAcknowledgements
 	}
 	// Stay until the last home replica has acknowledged: whoever does not gets a hint.
-	if !n.settings.Hints || op.homesHold() {
+	if n.settings.Purge == PurgeReported && op.homesHold() {
+		n.reportDeleted(op)
+	}
+	if !n.settings.Hints && n.settings.Purge != PurgeReported || op.homesHold() {
 		n.close(op)
 	}
 }
