@@ -401,7 +401,7 @@ func TestCompareAndSetRefusals(t *testing.T) {
 		{"off", Request{Kind: RequestGet, Level: LevelSerial}, "set cas=paxos-v2"},
 		{"paxos-v2", Request{Kind: RequestCompareAndSet, N: 1, W: 1}, "two majorities need not meet"},
 		{"paxos-v2", Request{Kind: RequestGet, Level: LevelLocalSerial, N: 1, R: 1}, "two majorities need not meet"},
-		{"paxos-v2", Request{Kind: RequestCompareAndSet, Level: LevelOne}, "it is decided at serial"},
+		{"paxos-v2", Request{Kind: RequestCompareAndSet, Level: LevelOne, W: 1}, "both a number of replicas and the level one"},
 		{"paxos-v2", Request{Kind: RequestCompareAndSet, Condition: &Condition{Kind: 9}}, "unknown kind of condition 9"},
 		{"paxos-v2", Request{Kind: RequestCompareAndSet, Operand: &Operand{Kind: OperandAdd}}, "OperandDrop"},
 		{"paxos-v2", Request{Kind: RequestCompareAndSet, W: 4}, "w=4 > n=3"},
@@ -417,6 +417,8 @@ func TestCompareAndSetRefusals(t *testing.T) {
 	}
 	_, err := ParseSettings([]string{"a", "b", "c"}, map[string]string{"cas": "paxos-v2", "cas-expiry": "3h"})
 	assert.ErrorContains(t, err, "set cas=paxos-v1 or cas-expiry=0s")
+	_, err = ParseSettings([]string{"a", "b", "c"}, map[string]string{"cas": "paxos-v2", "data-type": "counter"})
+	assert.ErrorContains(t, err, "set data-type=register and resolver=lww, or cas=off")
 }
 
 func TestCompareAndSetIsDeterministic(t *testing.T) {

@@ -84,8 +84,8 @@ type transaction struct {
 }
 
 // consensus says that the request is one that takes Paxos.
-func (n *Node) consensus(q *Request) bool {
-	return q.Kind == RequestCompareAndSet || q.Kind == RequestGet && n.serial(q)
+func (q *Request) consensus(u *quorum) bool {
+	return q.Kind == RequestCompareAndSet || q.Kind == RequestGet && u.level.Serial()
 }
 
 // startTransaction begins a compare-and-set or a serial read.
@@ -108,7 +108,12 @@ func (n *Node) startTransaction(q *Request, u quorum, order []NodeID) {
 
 // beginPhase enters a phase: legs have not answered in it yet. Those flagged legSent are asked.
 func (n *Node) beginPhase(op *operation, p phase, name string) {
-	op.phase, op.counted, op.transaction.refused = p, 0, 0
+	op.phase, op.transaction.refused = p, 0
+	if p == phaseWrite {
+		op.demands(op.w, op.writes)
+	} else {
+		op.demands(op.transaction.majority, scopeAll)
+	}
 	for i := range op.legs {
 		op.legs[i].flags &^= legAnswered | legCounted | legHolds
 	}

@@ -2,19 +2,37 @@ package core
 
 import "fmt"
 
-// Who takes part in consensus, and which requests ask for it.
+// Who takes part in consensus. At serial these are all home replicas of the
+// key, at local-serial those of the coordinator's data centre, which saves the
+// way to the others: but two data centres that do so at a time decide apart
+// from one another, and what they decided is then merged as plain writes are.
+// A cluster of several data centres keeps to one of the two, or to one data
+// centre for each key.
+//
+// A compare-and-set has two levels, as in Cassandra: the one of its ballots,
+// which is serial unless the request, or else the setting read-level, says
+// local-serial; and that of its commit, which is that of any write.
 
-// serial says that a get asks for what compare-and-sets have decided.
-func (n *Node) serial(q *Request) bool {
-	return q.Level == LevelSerial || q.Level == LevelLocalSerial
+// quorumLevel is the level that the request asks of a plain quorum: not that of the ballots.
+func (q *Request) quorumLevel() Level {
+	if q.Kind == RequestCompareAndSet && q.Level.Serial() {
+		return LevelNumbers
+	}
+	return q.Level
 }
 
-// localSerial says that only the coordinator's data centre takes part: two data
-// centres that do so at a time decide apart from one another.
-func (n *Node) localSerial(q *Request) bool { return q.Level == LevelLocalSerial }
+// localSerial says that only the coordinator's data centre takes part in the ballots.
+func (n *Node) localSerial(q *Request) bool {
+	if q.Level.Serial() {
+		return q.Level == LevelLocalSerial
+	}
+	return n.settings.ReadLevel == LevelLocalSerial
+}
 
 // participates says whether the leg's replica takes part.
-func (n *Node) participates(t *transaction, l *leg) bool { return true }
+func (n *Node) participates(t *transaction, l *leg) bool {
+	return !t.local || n.settings.Datacenter(l.node) == n.settings.Datacenter(n.id)
+}
 
 // serialProblem says why a compare-and-set or a serial read could never be carried out.
 func (n *Node) serialProblem(q *Request, u quorum) string {
@@ -23,13 +41,9 @@ func (n *Node) serialProblem(q *Request, u quorum) string {
 		return fmt.Sprintf("level %s: there is nothing that compare-and-sets have decided with cas=off; set cas=paxos-v2", q.Level)
 	case u.n != n.settings.N:
 		return fmt.Sprintf("n=%d with a ballot: all must ask the same n=%d replicas, or two majorities need not meet", u.n, n.settings.N)
-	case q.Kind == RequestGet:
-		return ""
-	case q.Level != LevelNumbers && q.Level != LevelSerial && q.Level != LevelLocalSerial:
-		return fmt.Sprintf("level %s of a compare-and-set: it is decided at serial or local-serial, and committed at the write's quorum", q.Level)
 	case q.Condition != nil && q.Condition.Kind > lastConditionKind:
 		return fmt.Sprintf("unknown kind of condition %d", q.Condition.Kind)
-	case q.Operand != nil && q.Operand.Kind != OperandDrop:
+	case q.Operand != nil && q.Operand.Kind != OperandDrop && q.Kind == RequestCompareAndSet:
 		return fmt.Sprintf("a compare-and-set with the operand %d: it writes the value, or deletes the key with OperandDrop", q.Operand.Kind)
 	}
 	return ""

@@ -1,6 +1,9 @@
 package core
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // CAS is the protocol of compare-and-sets.
 type CAS uint8
@@ -43,6 +46,9 @@ var casRows = []settingRow{
 func (c *CASSettings) check(s *Settings) error {
 	if c.CASExpiry != 0 && c.CAS != CASPaxosV1 {
 		return errors.New("cas-expiry with cas=" + c.CAS.String() + ": only paxos-v1 forgets its state after a time; set cas=paxos-v1 or cas-expiry=0s")
+	}
+	if c.CAS != CASOff && (s.DataType != DataTypeRegister || s.Resolver != ResolverLWW) {
+		return fmt.Errorf("cas=%s where keys are more than the newest value: ballots order whole values of registers; set data-type=register and resolver=lww, or cas=off", c.CAS)
 	}
 	return nil
 }

@@ -108,7 +108,6 @@ func (n *Node) updated(m *Message) {
 	op.cell = m.Cell
 	op.phase = phaseWrite
 	n.standIn(op, false)
-	op.counted = 0
 	for i := range op.legs {
 		if other := &op.legs[i]; other != l && other.node != l.node {
 			n.ask(op, other, MessageWrite)

@@ -41,6 +41,7 @@ func (n *Node) startWrite(op *operation, time int64) {
 	} else {
 		op.course = courseWrite
 	}
+	op.demands(op.w, op.writes)
 	if n.settings.updates() {
 		n.startUpdate(op)
 		return
@@ -79,7 +80,7 @@ func (n *Node) written(m *Message) {
 func (n *Node) acknowledgedBy(op *operation, l *leg) {
 	if op.phase == phaseWrite {
 		op.count(l)
-		if op.counted < op.w {
+		if op.counted < op.need {
 			return
 		}
 		n.succeed(op)
