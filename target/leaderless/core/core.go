@@ -244,6 +244,7 @@ type Evidence struct {
 	Replicas []ReplicaEvidence
 	// Phases are the steps taken, in order: "fetch", "write", "read", "write-back",
 	// "repair", and of compare-and-sets "prepare", "propose", "commit".
+	// Phases are the steps taken, in order: "fetch", "update", "write", "read", "write-back", "repair".
 	Phases []string
 	// Hints are the nodes for which a hint was written before the reply.
 	Hints []NodeID

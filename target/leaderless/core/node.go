@@ -40,6 +40,11 @@ type Node struct {
 	ranges    rangeSet
 	entropy   antiEntropy
 	surveys   surveys
+	// order says which of two cells without an object stays.
+	order cellOrder
+	// events are those that this node made in causal clocks, carriedOut the updates.
+	events     eventMemory
+	carriedOut updateMemory
 
 	// of the step in progress
 	now      Now
@@ -83,6 +88,7 @@ func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[
 		ring:        settings.ring,
 		incarnation: incarnation,
 		random:      random,
+		order:       settings.order(),
 	}
 	n.replica.init()
 	n.coordinator.init()
@@ -100,6 +106,7 @@ func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[
 	n.startMembership()
 	n.startRejoin()
 	n.antiEntropyStart()
+	n.startEvents()
 	n.tombstonesStart()
 	n.end()
 	return n, nil
@@ -161,6 +168,9 @@ func (n *Node) recoverExtra(key string, r *record) error {
 	switch r.kind {
 	case recordPaxos:
 		return n.recoverPaxos(key, r)
+	case recordActor:
+		n.recoverEvents(r)
+		return nil
 	case recordPurged:
 		n.recoverPurge(key, &r.cell)
 		return nil
@@ -188,6 +198,7 @@ func (n *Node) Step(now Now, e *Event, out *Effects) {
 	case EventMessage:
 		if m := e.Message; m != nil && m.To == n.id && m.From != n.id && int(m.From) < len(n.settings.Nodes) {
 			n.detector.heard(n, m.From)
+			n.observe(m.Cell.Version.Time)
 			n.handle(m)
 		}
 	case EventRequest:
