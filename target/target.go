@@ -61,6 +61,35 @@ type Controlled interface {
 	Control() (System, error)
 }
 
+// Expected is what theory says of a claim.
+type Expected string
+
+// What theory may say.
+const (
+	// ExpectHolds: no run may refute the claim.
+	ExpectHolds Expected = "holds"
+	// ExpectRefuted: the faults that are made show it to be wrong, given enough runs.
+	ExpectRefuted Expected = "refuted"
+	// ExpectPossible: theory excludes neither, or does not speak of the configuration.
+	ExpectPossible Expected = "possible"
+)
+
+// Expectation is what theory says of a claim, and why.
+type Expectation struct {
+	Expected Expected `json:"expected"`
+	// Reason is one sentence.
+	Reason string `json:"reason"`
+}
+
+// Theory is a system of which is known which claims hold in its configuration
+// and which do not.
+type Theory interface {
+	System
+	// Expect says what is to be expected of the claim under faults of the
+	// given kinds, by their names in package nemesis.
+	Expect(claim string, faults []string) Expectation
+}
+
 // Located is a system whose nodes may be in several data centres: links between
 // those are slower, and are cut as a whole (see the partitions of that shape).
 type Located interface {
