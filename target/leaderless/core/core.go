@@ -242,9 +242,8 @@ type Evidence struct {
 	Required int
 	// Replicas are those that were asked, in the order of the preference list.
 	Replicas []ReplicaEvidence
-	// Phases are the steps taken, in order: "fetch", "write", "read", "write-back",
-	// "repair", and of compare-and-sets "prepare", "propose", "commit".
-	// Phases are the steps taken, in order: "fetch", "update", "write", "read", "write-back", "repair".
+	// Phases are the steps taken, in order: "fetch", "update", "write", "read",
+	// "write-back", "repair", and of compare-and-sets "prepare", "propose", "commit".
 	Phases []string
 	// Hints are the nodes for which a hint was written before the reply.
 	Hints []NodeID

@@ -38,7 +38,7 @@ func (n *Node) participates(t *transaction, l *leg) bool {
 func (n *Node) serialProblem(q *Request, u quorum) string {
 	switch {
 	case n.settings.CAS == CASOff:
-		return fmt.Sprintf("level %s: there is nothing that compare-and-sets have decided with cas=off; set cas=paxos-v2", q.Level)
+		return fmt.Sprintf("level %s, but with cas=off no value is ever decided by consensus: set cas=paxos-v2 or use another level", u.level)
 	case u.n != n.settings.N:
 		return fmt.Sprintf("n=%d with a ballot: all must ask the same n=%d replicas, or two majorities need not meet", u.n, n.settings.N)
 	case q.Condition != nil && q.Condition.Kind > lastConditionKind:
