@@ -100,6 +100,10 @@ type Surroundings struct {
 	// LossPPM and DuplicatePPM are how many of a million messages are lost or arrive twice, without any fault.
 	LossPPM      int64 `json:"loss_ppm,omitempty"`
 	DuplicatePPM int64 `json:"duplicate_ppm,omitempty"`
+	// WANLatency is what a message between two data centres of the target takes
+	// in addition, and WANJitter the most that comes on top, drawn anew for each.
+	WANLatency Duration `json:"wan_latency,omitempty"`
+	WANJitter  Duration `json:"wan_jitter,omitempty"`
 }
 
 // Limits bound a run.
@@ -144,6 +148,12 @@ type Fault struct {
 	Network *Network `json:"network,omitempty"`
 	// Delay is by how much a slow disk is slower at each record; 0 for other faults.
 	Delay Duration `json:"delay,omitempty"`
+	// Peer is another node that the fault needs: whose disk is copied, or whose
+	// place an operator lets the target take. Empty for most.
+	Peer string `json:"peer,omitempty"`
+	// SnapshotAge is how long before the fault the snapshot was taken from which
+	// a lost disk is restored, at the start of the main phase at the earliest; 0 for other faults.
+	SnapshotAge Duration `json:"snapshot_age,omitempty"`
 }
 
 // Network is what a network fault does to every link from or to its targets.

@@ -196,6 +196,14 @@ func (f *Fault) validate(at string, nodes int) error {
 	if f.Delay < 0 {
 		return invalid(at+".delay", "%s is negative", f.Delay)
 	}
+	if f.Peer != "" {
+		if err := node(at+".peer", f.Peer); err != nil {
+			return err
+		}
+	}
+	if f.SnapshotAge < 0 {
+		return invalid(at+".snapshot_age", "%s is negative", f.SnapshotAge)
+	}
 	if err := f.Network.validate(at + ".network"); err != nil {
 		return err
 	}
@@ -255,6 +263,14 @@ func (s *Surroundings) validate(at string) error {
 	}{{".latency", s.Latency}, {".sync", s.Sync}} {
 		if mean.value <= 0 || mean.value > maxMean {
 			return invalid(at+mean.field, "%s: want a time above zero, at most %s", mean.value, maxMean)
+		}
+	}
+	for _, wan := range []struct {
+		field string
+		value Duration
+	}{{".wan_latency", s.WANLatency}, {".wan_jitter", s.WANJitter}} {
+		if wan.value < 0 || wan.value > maxMean {
+			return invalid(at+wan.field, "%s: want 0s to %s", wan.value, maxMean)
 		}
 	}
 	return checkShares(at, s.LossPPM, s.DuplicatePPM)

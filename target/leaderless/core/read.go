@@ -6,13 +6,13 @@ package core
 // that read repair sees all of them.
 func (n *Node) startRead(op *operation) {
 	op.phase, op.course = phaseRead, courseRead
+	op.demands(op.r, op.reads)
 	n.startPhase(op, MessageRead)
 }
 
 // startPhase sends to all legs and sees to stand-ins.
 func (n *Node) startPhase(op *operation, kind MessageKind) {
 	n.standIn(op, false)
-	op.counted = 0
 	if !n.omitEvidence && kind != MessageFetch {
 		n.coordinator.trips.ask(n, op, kind)
 	}
@@ -34,6 +34,9 @@ func (op *operation) count(l *leg) {
 			}
 		}
 	}
+	if op.scope != scopeAll && !op.inScope(l, legCounted) {
+		return
+	}
 	l.flags |= legCounted
 	op.counted++
 }
@@ -54,8 +57,8 @@ func (n *Node) readAnswered(m *Message) {
 	switch op.phase {
 	case phaseRead:
 		op.count(l)
-		n.merge(&op.cell, &m.Cell)
-		if op.counted >= op.r {
+		n.takeAnswer(&op.cell, &m.Cell)
+		if op.counted >= op.need {
 			n.readQuorum(op)
 		}
 	case phaseWriteBack, phaseRepair:
@@ -65,7 +68,7 @@ func (n *Node) readAnswered(m *Message) {
 			n.repaired(op)
 		}
 	case phaseLateAnswers:
-		n.merge(&op.cell, &m.Cell)
+		n.takeAnswer(&op.cell, &m.Cell)
 		if op.allAnswered() {
 			n.startAsyncRepair(op)
 		}

@@ -103,6 +103,7 @@ func (n *Node) startRepair(op *operation) {
 // not known to hold the value gets it, whether or not it has answered.
 func (n *Node) startWriteBack(op *operation) {
 	op.phase = phaseWriteBack
+	op.demands(op.w, op.writes)
 	n.markHolders(op)
 	if n.repaired(op) {
 		return
@@ -126,12 +127,8 @@ func (n *Node) markHolders(op *operation) {
 
 // repaired replies to the client if enough replicas hold what was read, and says whether it did.
 func (n *Node) repaired(op *operation) bool {
-	need := op.r
-	if op.phase == phaseWriteBack {
-		need = op.w
-	}
 	// A key that was never written is held by everyone.
-	if !op.cell.Version.IsZero() && op.tally(legHolds) < need {
+	if !op.cell.Version.IsZero() && op.tally(legHolds) < op.need {
 		return false
 	}
 	n.succeed(op)

@@ -30,6 +30,8 @@ type Ring struct {
 	first  []uint16
 	shift  uint
 	orders []NodeID // the order of all nodes from token i on is orders[i*nodes:][:nodes]
+	// spread is how the nodes are spread over several data centres; nil with one.
+	spread *spread
 }
 
 // NewRing makes the ring of the named nodes, of which there are 1 to
@@ -111,12 +113,17 @@ func (r *Ring) index() {
 	}
 }
 
-// Order returns all nodes of the ring in the order in which they are responsible for key:
-// the home replicas, then the stand-ins. It must not be changed.
+// Order returns all nodes of the ring in the order in which the walk meets them: with
+// one data centre the home replicas, then the stand-ins. It must not be changed.
 func (r *Ring) Order(key string) []NodeID {
 	if len(r.tokens) == 0 {
 		return nil
 	}
+	return r.orders[r.token(key)*r.nodes:][:r.nodes:r.nodes]
+}
+
+// token is the first token at the key's position or after it.
+func (r *Ring) token(key string) int {
 	at := hashString(key)
 	i := int(r.first[at>>r.shift])
 	for i < len(r.tokens) && r.tokens[i] < at {
@@ -125,18 +132,17 @@ func (r *Ring) Order(key string) []NodeID {
 	if i == len(r.tokens) {
 		i = 0
 	}
-	return r.orders[i*r.nodes:][:r.nodes:r.nodes]
+	return i
 }
 
 // Nodes returns how many nodes are on the ring.
 func (r *Ring) Nodes() int { return r.nodes }
 
-// PreferenceList returns the key's n home replicas, or all nodes of the ring if there are
-// fewer. It must not be changed.
+// PreferenceList returns the key's home replicas, n in each data centre, or
+// all nodes of the ring if there are fewer. It must not be changed.
 func (r *Ring) PreferenceList(key string, n int) []NodeID {
-	order := r.Order(key)
-	n = max(0, min(n, len(order)))
-	return order[:n:n]
+	order, homes := r.placed(key, n)
+	return order[:homes:homes]
 }
 
 // hashString is FNV-1a followed by a finaliser, because the upper bits of

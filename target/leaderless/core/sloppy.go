@@ -27,10 +27,10 @@ func (n *Node) standIn(op *operation, silent bool) (added int) {
 			continue
 		}
 		for _, node := range op.order[op.n:] {
-			if op.asks(node) || n.detector.suspects(n, node, n.now.Mono) {
+			if op.asks(node) || n.detector.suspects(n, node, n.now.Mono) || n.apart(node, op.order[home]) {
 				continue
 			}
-			op.legs = append(op.legs, leg{node: node, home: uint8(home), flags: legStandIn})
+			op.legs = append(op.legs, leg{node: node, home: uint8(home), datacenter: op.legs[home].datacenter, flags: legStandIn})
 			break
 		}
 	}
