@@ -170,6 +170,7 @@ func (n *Node) recoverExtra(key string, r *record) error {
 		return nil
 	case recordPurged:
 		n.recoverPurge(key, &r.cell)
+		n.forgetEvents(key)
 		return nil
 	case recordMembers:
 		return n.recoverMember(r)
