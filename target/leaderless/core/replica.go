@@ -90,7 +90,7 @@ func (n *Node) recoverSlot(s *slot, c *Cell) {
 
 // storeWrite handles MessageWrite: as a home replica, or as a stand-in that keeps a hint.
 func (n *Node) storeWrite(m *Message) {
-	answer := Message{Kind: MessageWritten, From: n.id, To: m.From, Origin: m.Origin, Request: m.Request, Key: m.Key, Cell: Cell{Version: m.Cell.Version}}
+	answer := Message{Kind: MessageWritten, From: n.id, To: m.From, Origin: m.Origin, Request: m.Request, Key: m.Key, Cell: Cell{Version: m.Cell.Version}, Durable: m.Durable}
 	if !m.StandsIn {
 		n.store(m.Key, &m.Cell, &answer)
 		return
@@ -106,9 +106,12 @@ func (n *Node) apply(s *slot, c *Cell, r *record, answer *Message) {
 	if n.merge(&s.memory, c) {
 		r.cell = s.memory
 		effect := Persist{Record: n.records.encode(r)}
-		if n.settings.Acknowledge == AcknowledgeBeforeLog {
-			effect.ID, effect.Eager = n.replica.persists.skip(), true
+		early := n.settings.Acknowledge == AcknowledgeBeforeLog
+		if early {
 			s.durable = s.memory
+		}
+		if early && (answer == nil || !answer.Durable) {
+			effect.ID, effect.Eager = n.replica.persists.skip(), true
 		} else {
 			p := n.replica.newPersist()
 			p.slot, p.cell = s, s.memory
@@ -116,12 +119,14 @@ func (n *Node) apply(s *slot, c *Cell, r *record, answer *Message) {
 			s.pending = p
 		}
 		n.out.Persist = append(n.out.Persist, effect)
-		if effect.Eager {
+		if early {
 			n.durableChanged(s)
 		}
 	}
 	switch {
 	case answer == nil:
+	case answer.Durable && n.settings.Acknowledge != AcknowledgeAfterLog:
+		n.acknowledgeTwice(s, c, r, answer)
 	case n.covers(&s.durable, c),
 		n.settings.Acknowledge == AcknowledgeSupersededEarly && !n.covers(c, &s.memory):
 		n.send(answer)
@@ -192,15 +197,21 @@ func (n *Node) answerRead(m *Message) {
 		}
 	}
 	kind := MessageReadAnswer
-	if m.Kind == MessageFetch {
+	switch m.Kind {
+	case MessageFetch:
 		kind = MessageFetched
+	case MessageDigest:
+		kind = MessageDigestAnswer
 	}
 	answer := n.message(kind, m.From)
 	answer.Origin, answer.Request, answer.Key = m.Origin, m.Request, m.Key
-	if kind != MessageReadAnswer {
-		answer.Cell.Version = c.Version
-	} else {
+	switch kind {
+	case MessageReadAnswer:
 		answer.Cell = *c
+	case MessageDigestAnswer:
+		answerDigest(answer, c)
+	default:
+		answer.Cell.Version = c.Version
 	}
 }
 

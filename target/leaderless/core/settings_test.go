@@ -20,7 +20,7 @@ func TestDefaults(t *testing.T) {
 		Nodes: fiveNames, N: 3, W: 2, R: 2, Repair: RepairAsync, Fetch: FetchAuto, Hints: true, HintLog: true, Fsync: FsyncAlways, VirtualNodes: 16,
 		RepairSettings: defaultRepairSettings,
 		RequestTimeout: 500e6, StandInAfter: 100e6, HintRetry: 200e6, HintLimit: 65536, Heartbeat: 100e6, SuspectAfter: 1e9,
-		QuorumSettings:     QuorumSettings{Datacenters: 1},
+		QuorumSettings:     QuorumSettings{Datacenters: 1, FallbackAfter: 100e6, NotFoundOK: true},
 		MembershipSettings: MembershipSettings{GossipEvery: 1e9, PhiThreshold: 8},
 	}, s)
 	for _, d := range Describe() {
