@@ -12,9 +12,18 @@ const (
 	CodeOverloaded = "overloaded"
 	// CodeExhausted: there is no greater timestamp or sequence number left; nothing was written. Definite.
 	CodeExhausted = "exhausted"
+	// CodeObsolete: the writer has not seen what is there already; read and try
+	// again. Definite if the first replica found it, which stored nothing; else indeterminate.
+	CodeObsolete = "obsolete-version"
+	// CodeTooManySiblings: the write would leave more siblings than sibling-limit; read and write what takes their place. Definite.
+	CodeTooManySiblings = "too-many-siblings"
+	// CodeTooLarge: the key's values are too large together; as above. Definite.
+	CodeTooLarge = "too-large"
 	// CodeTimeout: the quorum was not reached in time. Indeterminate for a
 	// write whose messages were sent, definite for everything else.
 	CodeTimeout = "timeout"
+	// CodeContended: some replicas accepted a compare-and-set, the others had promised another one a greater ballot. Indeterminate.
+	CodeContended = "contended"
 )
 
 // maxOpen bounds the memory of open requests, answered ones that still wait for
@@ -71,6 +80,12 @@ const (
 	phaseUpdate // one replica applies the update to what it has
 	phaseWrite
 	phaseLateAcknowledgements // a put that was answered, hints to come
+	phasePrepare              // of a compare-and-set or a serial read, as the following
+	phaseRefresh              // replicas without the last commit are sent it
+	phaseSerialRead
+	phasePropose
+	phaseFinish // what another has left is committed
+	phaseBackOff
 )
 
 // operation is one request in progress.
@@ -83,7 +98,9 @@ type operation struct {
 	began   int64  // Now.Mono, for the evidence
 	key     string
 	// cell is the newest that was read, or what is written.
-	cell    Cell
+	cell Cell
+	// version is that of the write itself; cell may be a state with newer ones in it.
+	version Version
 	n, w, r int
 	// counted is how many legs' answers count in this phase, of the need, in the scope.
 	counted, need int
@@ -109,6 +126,8 @@ type operation struct {
 	hints []NodeID
 	// update is what one replica is asked to do first; nil with last write wins.
 	update *update
+	// transaction is the course of a compare-and-set or a serial read; nil for all others.
+	transaction *transaction
 }
 
 // leg is one replica's part in an operation.
@@ -139,6 +158,7 @@ const (
 	legStandIn
 	legPending // it is written to because the ring changes, and not read
 	legFetched // its answer to the fetch was one of those that the version was chosen by
+	legRead    // its answer to the read of a compare-and-set counted
 	legRefused // no hint is kept for it, and that has been counted
 	legAsked   // it was asked, in a read that does not ask all
 	legDigest  // it answered with the digest of a cell that is not known to be the one that was read
@@ -161,8 +181,13 @@ func (n *Node) request(q *Request) {
 	}
 	order, homes := n.ring.placed(q.Key, quorum.n)
 	quorum.homes = homes
-	if n.ringChanges() && (!get || n.settings.Repair == RepairABD) {
+	consensus := q.consensus(&quorum)
+	if n.ringChanges() && (!get || n.settings.Repair == RepairABD || consensus) {
 		order, quorum.pending = n.widen(q.Key, homes, order)
+	}
+	if consensus {
+		n.startTransaction(q, quorum, order)
+		return
 	}
 	if code, why := n.shortage(get, &quorum, order); code != "" {
 		n.refuse(q, quorum, code, why)
@@ -198,6 +223,8 @@ func (n *Node) problem(q *Request, u quorum) string {
 		return fmt.Sprintf("unknown kind of request %d", q.Kind)
 	case n.unsupported(q) != "":
 		return n.unsupported(q)
+	case q.consensus(&u) && n.serialProblem(q, u) != "":
+		return n.serialProblem(q, u)
 	case q.Key == "" || len(q.Key) > MaxKeyBytes:
 		return fmt.Sprintf("a key of %d bytes: keys have 1 to %d", len(q.Key), MaxKeyBytes)
 	case len(q.Value) > MaxValueBytes:
@@ -206,6 +233,9 @@ func (n *Node) problem(q *Request, u quorum) string {
 		return fmt.Sprintf("timestamp %d: timestamps are positive", q.Timestamp)
 	case q.Timestamp != 0 && (n.settings.Timestamps != TimestampsClient || q.Kind == RequestGet):
 		return "a timestamp: only writes may have one, and only with timestamps=client"
+	}
+	if problem := n.contextProblem(q); problem != "" {
+		return problem
 	}
 	return n.impossible(q, &u)
 }
@@ -363,5 +393,7 @@ func (n *Node) requestTimeout(op *operation) {
 	case phaseLateAcknowledgements:
 		n.hintMissing(op)
 		n.close(op)
+	case phasePrepare, phaseRefresh, phaseSerialRead, phasePropose, phaseFinish, phaseBackOff:
+		n.transactionTimeout(op)
 	}
 }

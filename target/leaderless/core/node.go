@@ -24,6 +24,7 @@ type Node struct {
 	hints       hintStore
 	coordinator coordinator
 	detector    detector
+	paxos       paxos
 	tombstones  tombstones
 	// followsDurable: some mechanism follows the durable cells; see durableChanged.
 	followsDurable bool
@@ -39,6 +40,11 @@ type Node struct {
 	ranges    rangeSet
 	entropy   antiEntropy
 	surveys   surveys
+	// order says which of two cells without an object stays.
+	order cellOrder
+	// events are those that this node made in causal clocks, carriedOut the updates.
+	events     eventMemory
+	carriedOut updateMemory
 
 	// of the step in progress
 	now      Now
@@ -82,6 +88,7 @@ func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[
 		ring:        settings.ring,
 		incarnation: incarnation,
 		random:      random,
+		order:       settings.order(),
 	}
 	n.replica.init()
 	n.coordinator.init()
@@ -99,6 +106,7 @@ func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[
 	n.startMembership()
 	n.startRejoin()
 	n.antiEntropyStart()
+	n.startEvents()
 	n.tombstonesStart()
 	n.end()
 	return n, nil
@@ -158,8 +166,14 @@ func (n *Node) recover(records iter.Seq2[[]byte, error]) error {
 // recoverExtra hands a record to the mechanism that wrote it.
 func (n *Node) recoverExtra(key string, r *record) error {
 	switch r.kind {
+	case recordPaxos:
+		return n.recoverPaxos(key, r)
+	case recordActor:
+		n.recoverEvents(r)
+		return nil
 	case recordPurged:
 		n.recoverPurge(key, &r.cell)
+		n.forgetEvents(key)
 		return nil
 	case recordMembers:
 		return n.recoverMember(r)
@@ -185,6 +199,7 @@ func (n *Node) Step(now Now, e *Event, out *Effects) {
 	case EventMessage:
 		if m := e.Message; m != nil && m.To == n.id && m.From != n.id && int(m.From) < len(n.settings.Nodes) {
 			n.detector.heard(n, m.From)
+			n.observe(m.Cell.Version.Time)
 			n.handle(m)
 		}
 	case EventRequest:
@@ -276,6 +291,8 @@ func (n *Node) handle(m *Message) {
 		n.detector.beat(n, m.From)
 	case MessageUpdate:
 		n.storeUpdate(m)
+	case MessagePrepare, MessagePromise, MessagePropose, MessageAccepted, MessageCommit, MessageCommitted:
+		n.handlePaxos(m)
 	case MessageUpdated:
 		n.updated(m)
 	case MessageGossip, MessageGossipAnswer:
@@ -322,6 +339,8 @@ func (n *Node) timer(kind uint64) {
 		n.expire(&n.coordinator.standIns, (*Node).standInTimeout)
 	case timerSpeculate:
 		n.expire(&n.coordinator.speculations, (*Node).speculate)
+	case timerPaxos:
+		n.contentionTick()
 	case timerHintFlush:
 		n.flushHints()
 	case timerTombstones:

@@ -46,6 +46,10 @@ func (op *operation) count(l *leg) {
 
 // readAnswered handles MessageReadAnswer.
 func (n *Node) readAnswered(m *Message) {
+	if m.Body != nil {
+		n.serialAnswered(m)
+		return
+	}
 	n.coordinator.trips.answer(n, m, MessageRead)
 	op, l := n.find(m)
 	if op == nil {
@@ -59,7 +63,7 @@ func (n *Node) readAnswered(m *Message) {
 	l.version, l.object = m.Cell.Version, m.Cell.Object
 	switch op.phase {
 	case phaseRead:
-		n.merge(&op.cell, &m.Cell)
+		n.takeAnswer(&op.cell, &m.Cell)
 		if !op.special {
 			if op.count(l); op.counted >= op.need {
 				n.readQuorum(op)
@@ -79,7 +83,7 @@ func (n *Node) readAnswered(m *Message) {
 			n.repaired(op)
 		}
 	case phaseLateAnswers:
-		n.merge(&op.cell, &m.Cell)
+		n.takeAnswer(&op.cell, &m.Cell)
 		if op.allAnswered() {
 			n.startAsyncRepair(op)
 		}

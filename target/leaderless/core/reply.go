@@ -16,6 +16,8 @@ const (
 	courseFetchWrite
 	courseWrite
 	courseDigestRead
+	courseUpdate
+	courseUpdateWrite
 )
 
 // phasesOf are the possible values of Evidence.Phases; shared, never changed.
@@ -27,6 +29,9 @@ var phasesOf = [...][]string{
 	courseFetchWrite: {"fetch", "write"},
 	courseWrite:      {"write"},
 	courseDigestRead: {"digest", "read"},
+
+	courseUpdate:      {"update"},
+	courseUpdateWrite: {"update", "write"},
 }
 
 // succeed answers the client with the operation's cell.
@@ -37,9 +42,10 @@ func (n *Node) succeed(op *operation) {
 		r.Found = !op.cell.Version.IsZero() && !op.cell.Tombstone
 	} else {
 		r.Cell.Value = nil
+		r.Applied = op.transaction != nil
 	}
-	if op.cell.Object != nil {
-		op.show(r)
+	if op.cell.Object != nil || n.settings.Clock == ClockHybrid {
+		n.tellVersions(r, op)
 	}
 }
 
@@ -48,7 +54,7 @@ func (n *Node) fail(op *operation, status ReplyStatus, code, why string) {
 	r := n.reply(op, status)
 	r.Code, r.Message = code, why
 	if !op.get {
-		r.Cell = Cell{Version: op.cell.Version, Tombstone: op.cell.Tombstone}
+		r.Cell = Cell{Version: op.version, Tombstone: op.cell.Tombstone}
 	}
 }
 
@@ -86,6 +92,9 @@ func (n *Node) evidence(op *operation) Evidence {
 		if l.is(legStandIn) {
 			r.StandsIn, r.HintFor = true, op.order[l.home]
 		}
+	}
+	if op.transaction != nil {
+		op.transactionEvidence(&e)
 	}
 	return e
 }
