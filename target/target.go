@@ -338,6 +338,15 @@ type Clock interface {
 	Clock(ctx context.Context) (time.Time, error)
 }
 
+// Operator is a client of a target whose nodes take an operator's commands:
+// repair, snapshot, compact, join, leave, replace. Without it such faults are refused.
+type Operator interface {
+	// Operate gives the node a command. peer is the node whose place it takes,
+	// for replace, and empty otherwise. What it returns is what the node
+	// answered, also where it refused; an error means that nobody knows.
+	Operate(ctx context.Context, command, peer string) (answer string, err error)
+}
+
 // Error is an error whose meaning for the operation is known.
 type Error struct {
 	// Definite: the operation certainly did not and will not take effect.

@@ -275,6 +275,8 @@ func (w *World) dispatch(o *occurrence) {
 		w.patience(int(o.worker))
 	case happensFault:
 		w.inject(int(o.id))
+	case happensSnapshot:
+		w.snapshot(int(o.id))
 	case happensHeal:
 		w.heal(int(o.id))
 	case happensPoll:
