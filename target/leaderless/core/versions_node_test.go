@@ -185,7 +185,9 @@ func TestAReplicaCarriesTheWriteOut(t *testing.T) {
 
 func TestRepetitionsOfUpdates(t *testing.T) {
 	var u updateMemory
-	v := func(incarnation, sequence uint32) Version { return Version{Node: 3, Incarnation: incarnation, Sequence: sequence} }
+	v := func(incarnation, sequence uint32) Version {
+		return Version{Node: 3, Incarnation: incarnation, Sequence: sequence}
+	}
 	assert.True(t, u.first(v(2, 5)))
 	assert.False(t, u.first(v(2, 5)))
 	assert.True(t, u.first(v(2, 3)), "overtaken on the way")
