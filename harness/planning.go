@@ -130,6 +130,10 @@ func newPlan(r Request) (*plan.Plan, target.System, error) {
 	if err := r.wan(surroundings, system); err != nil {
 		return nil, nil, err
 	}
+	quiet := quietTimeout
+	if s, ok := system.(target.Settling); ok {
+		quiet = max(quiet, s.SettleTime())
+	}
 	nodes := plan.NodeNames(r.Nodes)
 	p := &plan.Plan{
 		Format:  plan.Format,
@@ -146,7 +150,7 @@ func newPlan(r Request) (*plan.Plan, target.System, error) {
 		Expect:       r.Expect,
 		Limits: plan.Limits{
 			Time: plan.Duration(r.TimeLimit), Operation: plan.Duration(r.OperationTimeout),
-			Quiet: plan.Duration(quietTimeout), Finals: plan.Duration(finalsTimeout),
+			Quiet: plan.Duration(quiet), Finals: plan.Duration(finalsTimeout),
 			Check: plan.Duration(checkTimeout), CheckMemory: checkMemory,
 		},
 	}
