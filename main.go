@@ -100,6 +100,7 @@ type runFlags struct {
 	repeat                                    int
 	rate                                      float64
 	timeLimit, operationTimeout               time.Duration
+	wanLatency, wanJitter                     time.Duration
 	seed                                      uint64
 	json, quiet                               bool
 }
@@ -121,6 +122,8 @@ func runCommand(stdout, stderr io.Writer) *cobra.Command {
 	flags.Float64Var(&f.rate, "rate", -1, "operations a second, all clients together; 0 is as many as they can (default: the workload's)")
 	flags.DurationVar(&f.timeLimit, "time-limit", harness.DefaultTimeLimit, "length of the main phase")
 	flags.DurationVar(&f.operationTimeout, "operation-timeout", harness.DefaultOperationTimeout, "deadline of one client call")
+	flags.DurationVar(&f.wanLatency, "wan-latency", 0, "in simulation: what messages between data centres take in addition (default with several data centres: 20ms)")
+	flags.DurationVar(&f.wanJitter, "wan-jitter", 0, "in simulation: the most that they take on top of that (default with several data centres: 5ms)")
 	flags.Uint64Var(&f.seed, "seed", 0, "decides the schedule and every generated operation (default: drawn and printed)")
 	flags.StringVar(&f.profile, "profile", "", profileHelp)
 	flags.StringArrayVar(&f.set, "set", nil, "a setting of the target or the workload, KEY=VALUE; may be repeated; overrides the profile's")
@@ -153,7 +156,7 @@ func (f *runFlags) plan(c *cobra.Command) (p *plan.Plan, system target.System, w
 		return nil, nil, "", fmt.Errorf("--repeat %d: want 1 or more", f.repeat)
 	}
 	if f.planFile != "" {
-		for _, name := range []string{"target", "workload", "nemesis", "nodes", "concurrency", "rate", "time-limit", "operation-timeout", "seed", "profile", "set", "claims", "expect", "name"} {
+		for _, name := range []string{"target", "workload", "nemesis", "nodes", "concurrency", "rate", "time-limit", "operation-timeout", "wan-latency", "wan-jitter", "seed", "profile", "set", "claims", "expect", "name"} {
 			if c.Flags().Changed(name) {
 				return nil, nil, "", fmt.Errorf("--%s does not go with --plan: the plan decides it; change the file instead", name)
 			}
@@ -183,7 +186,16 @@ func (f *runFlags) plan(c *cobra.Command) (p *plan.Plan, system target.System, w
 	}
 	request := harness.Request{Name: f.name, Seed: f.seed, Backend: backend, Target: under, Nodes: f.nodes, Workload: f.workload,
 		Concurrency: f.concurrency, Rate: f.rate, Nemesis: f.nemesis, Profile: f.profile, Settings: settings, Expect: f.expect,
-		TimeLimit: f.timeLimit, OperationTimeout: f.operationTimeout}
+		TimeLimit: f.timeLimit, OperationTimeout: f.operationTimeout, WANLatency: f.wanLatency, WANJitter: f.wanJitter}
+	if f.wanLatency < 0 || f.wanJitter < 0 {
+		return nil, nil, "", fmt.Errorf("--wan-latency %s, --wan-jitter %s: want 0s or more", f.wanLatency, f.wanJitter)
+	}
+	if c.Flags().Changed("wan-latency") && f.wanLatency == 0 {
+		request.WANLatency = -1
+	}
+	if c.Flags().Changed("wan-jitter") && f.wanJitter == 0 {
+		request.WANJitter = -1
+	}
 	if c.Flags().Changed("claims") {
 		request.Claims = f.claims
 	}

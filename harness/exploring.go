@@ -91,6 +91,9 @@ func Explore(ctx context.Context, e Exploration) (*Explored, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s := base.Surroundings; s != nil && e.WANLatency == 0 && e.WANJitter == 0 {
+		s.WANLatency, s.WANJitter = 0, 0 // each seed draws its own
+	}
 	if e.Progress != nil {
 		fmt.Fprintf(e.Progress, "exploring from seed %d on\n", e.Seed)
 	}
@@ -99,7 +102,7 @@ func Explore(ctx context.Context, e Exploration) (*Explored, error) {
 	defer debug.SetGCPercent(debug.SetGCPercent(exploreGCPercent))
 	summary, err := explore.Run(ctx, explore.Config{Base: base, System: system, Kinds: base.Nemesis, FirstSeed: e.Seed,
 		Seeds: e.Seeds, Budget: e.Budget, Workers: e.Workers, KeepGoing: e.KeepGoing, ShrinkBudget: e.ShrinkBudget,
-		Robustify: e.Robustify, Draw: explore.DrawOptions{Skew: e.Skew, NoHold: e.Robustify}, Progress: live.progress, Interrupt: e.Interrupt})
+		Robustify: e.Robustify, Draw: explore.DrawOptions{Skew: e.Skew, NoHold: e.Robustify, Datacenters: target.DatacentersOf(system)}, Progress: live.progress, Interrupt: e.Interrupt})
 	return e.finish(ctx, live, base, system, summary, err)
 }
 

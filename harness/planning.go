@@ -52,6 +52,10 @@ type Request struct {
 	TimeLimit time.Duration
 	// OperationTimeout is the deadline of one client call.
 	OperationTimeout time.Duration
+	// WANLatency and WANJitter are what messages between data centres take in
+	// addition, and the most on top of that; 0 is the default, negative none.
+	// Only the simulation can do it.
+	WANLatency, WANJitter time.Duration
 }
 
 // DefaultNemesis are the kinds of faults of a run that names none.
@@ -67,6 +71,8 @@ const (
 	shortestSimulated       = 100 * time.Millisecond
 	longestTime             = 24 * time.Hour
 	mostNodes               = 25
+	defaultWANLatency       = 20 * time.Millisecond // between two cities of one continent
+	defaultWANJitter        = 5 * time.Millisecond
 	quietTimeout            = 10 * time.Second
 	finalsTimeout           = 15 * time.Second
 	checkTimeout            = 60 * time.Second
@@ -121,6 +127,9 @@ func newPlan(r Request) (*plan.Plan, target.System, error) {
 	if err := caps.AllowKinds(kinds); err != nil {
 		return nil, nil, err
 	}
+	if err := r.wan(surroundings, system); err != nil {
+		return nil, nil, err
+	}
 	nodes := plan.NodeNames(r.Nodes)
 	p := &plan.Plan{
 		Format:  plan.Format,
@@ -131,7 +140,7 @@ func newPlan(r Request) (*plan.Plan, target.System, error) {
 		Workload: plan.Workload{Name: workload.Name(), Concurrency: r.Concurrency, Rate: r.Rate,
 			Settings: workloadSettings},
 		Nemesis:      kinds,
-		Schedule:     nemesis.Schedule(r.Seed, kinds, nodes, r.TimeLimit, nemesis.ScheduleOptions{}),
+		Schedule:     nemesis.Schedule(r.Seed, kinds, nodes, r.TimeLimit, nemesis.ScheduleOptions{Datacenters: target.DatacentersOf(system)}),
 		Surroundings: surroundings,
 		Claims:       claims,
 		Expect:       r.Expect,
@@ -195,6 +204,34 @@ func (r *Request) fill() error {
 		return fmt.Errorf("an operation timeout of %s: want 10ms…1m", r.OperationTimeout)
 	}
 	return nil
+}
+
+// wan fills in how slow the links between data centres are.
+func (r *Request) wan(s *plan.Surroundings, system target.System) error {
+	several := target.DatacentersOf(system) != nil
+	switch {
+	case max(r.WANLatency, r.WANJitter) > 0 && s == nil:
+		return errSlowLinks(r.WANLatency, r.WANJitter, "leave both out")
+	case max(r.WANLatency, r.WANJitter) > 0 && !several:
+		return fmt.Errorf("a wan latency of %s, a jitter of %s: the target has one data centre only, so no message is ever between two: configure several (--set datacenters=2), or leave both out",
+			max(r.WANLatency, 0), max(r.WANJitter, 0))
+	case s == nil || !several:
+		return nil
+	}
+	choose := func(given, otherwise time.Duration) plan.Duration {
+		if given == 0 {
+			given = otherwise
+		}
+		return plan.Duration(max(given, 0))
+	}
+	s.WANLatency, s.WANJitter = choose(r.WANLatency, defaultWANLatency), choose(r.WANJitter, defaultWANJitter)
+	return nil
+}
+
+// errSlowLinks refuses slow links between data centres where there are real ones.
+func errSlowLinks(latency, jitter time.Duration, remedy string) error {
+	return fmt.Errorf("a wan latency of %s, a jitter of %s: only the simulation can slow down the links between data centres (on containers the agents cut links, but do not slow them down): use --on sim, or %s",
+		max(latency, 0), max(jitter, 0), remedy)
 }
 
 // shareSettings tells the target's settings from the workload's by their
@@ -371,6 +408,9 @@ func prepare(p *plan.Plan, backend string) (target.System, error) {
 func allowSchedule(p *plan.Plan) error {
 	switch p.Backend {
 	case OnDocker:
+		if s := p.Surroundings; s != nil && s.WANLatency+s.WANJitter > 0 {
+			return errSlowLinks(time.Duration(s.WANLatency), time.Duration(s.WANJitter), "take wan_latency and wan_jitter out of the plan's surroundings")
+		}
 		return nemesis.ContainerCaps().AllowSchedule(p.Schedule)
 	case OnSim:
 		return sim.Caps().AllowSchedule(p.Schedule)

@@ -2,10 +2,12 @@ package harness
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/refute-lab/refute/harness/plan"
 	"github.com/refute-lab/refute/target/leaderless"
 	"github.com/refute-lab/refute/workloads"
 )
@@ -46,4 +48,30 @@ func TestWhichClaimsAreChecked(t *testing.T) {
 	require.ErrorContains(t, err, "the workload set cannot decide the claim linearizable: it decides no-lost-writes, ")
 	_, err = claims([]string{","}, "register")
 	require.ErrorContains(t, err, "no claim to check")
+}
+
+func TestSlowLinksBetweenDatacenters(t *testing.T) {
+	request := func(change func(*Request)) (*plan.Plan, error) {
+		r := Request{Target: leaderless.New(), Backend: OnSim, Nodes: 6, Nemesis: []string{}, Settings: map[string]string{"datacenters": "2"}, Claims: []string{"linearizable"}}
+		change(&r)
+		p, _, err := NewPlan(r)
+		return p, err
+	}
+	p, err := request(func(*Request) {})
+	require.NoError(t, err)
+	assert.Equal(t, plan.Duration(defaultWANLatency), p.Surroundings.WANLatency)
+	assert.Equal(t, plan.Duration(defaultWANJitter), p.Surroundings.WANJitter)
+	p, err = request(func(r *Request) { r.WANLatency, r.WANJitter = 70*time.Millisecond, -1 })
+	require.NoError(t, err)
+	assert.Equal(t, plan.Duration(70*time.Millisecond), p.Surroundings.WANLatency)
+	assert.Zero(t, p.Surroundings.WANJitter)
+	_, err = request(func(r *Request) { r.WANLatency, r.Settings = time.Millisecond, nil })
+	require.ErrorContains(t, err, "the target has one data centre only")
+	_, err = request(func(r *Request) { r.WANLatency, r.Backend = time.Millisecond, OnDocker })
+	require.ErrorContains(t, err, "only the simulation can slow down the links between data centres")
+	p.Backend = OnDocker
+	require.ErrorContains(t, allowSchedule(p), "take wan_latency and wan_jitter out of the plan's surroundings")
+	p, err = request(func(r *Request) { r.Settings = nil })
+	require.NoError(t, err)
+	assert.Zero(t, p.Surroundings.WANLatency)
 }

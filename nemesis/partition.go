@@ -25,6 +25,7 @@ func partitionKind() *kind {
 			{Bridge, "two halves are apart, one node hears both", 3, false},
 			{MajoritiesRing, "each node hears a majority, no two the same", 4, false},
 			{OneWay, "one side hears nothing of the other, which hears everything", 2, false},
+			{Datacenters, "data centres are apart (targets with several only)", 2, false},
 		},
 		span: func(_ string, _ time.Duration, o ScheduleOptions) (time.Duration, time.Duration) {
 			return o.Shortest, o.Longest
@@ -62,6 +63,22 @@ func drawPartition(r *rand.Rand, nodes []string, _ bool, f *plan.Fault) {
 			f.Cuts = OneWayCuts(p[k:], p[:k])
 		} else {
 			f.Cuts = OneWayCuts(p[:k], p[k:])
+		}
+	}
+	f.Targets, f.Cuts = inOrder(nodes, f.Targets), sortCuts(nodes, f.Cuts)
+}
+
+// drawDatacenters cuts one data centre off all others, or, of three or more, in
+// every second case all of them from one another.
+func drawDatacenters(r *rand.Rand, nodes []string, datacenters [][]string, f *plan.Fault) {
+	one := r.IntN(len(datacenters))
+	f.Targets, f.Cuts = datacenters[one], nil
+	apart := len(datacenters) > 2 && r.IntN(2) == 0
+	for i := range datacenters {
+		for j := range i {
+			if apart || i == one || j == one {
+				f.Cuts = append(f.Cuts, SplitCuts(datacenters[i], datacenters[j])...)
+			}
 		}
 	}
 	f.Targets, f.Cuts = inOrder(nodes, f.Targets), sortCuts(nodes, f.Cuts)

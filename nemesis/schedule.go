@@ -18,6 +18,9 @@ type ScheduleOptions struct {
 	// Shortest and Longest bound a fault's duration; 1 s and 5 s. Outages of a
 	// majority last at most three fifths of Longest; clock faults may last a third of the run.
 	Shortest, Longest time.Duration
+	// Datacenters has the nodes of each data centre of the target. Without at
+	// least two there are no partitions of that shape.
+	Datacenters [][]string
 
 	// outages is of how many kinds the schedule owes an outage of a majority.
 	outages int
@@ -166,7 +169,7 @@ func (b *board) deal(wanted []*kind) []*slot {
 func (b *board) dealShapes(k *kind, slots []*slot) {
 	var possible []*shape
 	for i := range k.shapes {
-		if len(b.nodes) >= k.shapes[i].nodes {
+		if len(b.nodes) >= k.shapes[i].nodes && (k.shapes[i].name != Datacenters || len(b.options.Datacenters) > 1) {
 			possible = append(possible, &k.shapes[i])
 		}
 	}
@@ -237,7 +240,11 @@ func (b *board) candidate(r *rand.Rand, s *slot, shape *shape, try int) plan.Fau
 	longest = min(longest, b.end-at)
 	duration := uniform(r, min(shortest, longest), longest).Truncate(time.Millisecond)
 	f := plan.Fault{Kind: s.kind.name, Shape: shape.name, At: plan.Duration(at), Duration: plan.Duration(duration)}
-	s.kind.draw(r, b.nodes, s.must, &f)
+	if f.Shape == Datacenters {
+		drawDatacenters(r, b.nodes, b.options.Datacenters, &f)
+	} else {
+		s.kind.draw(r, b.nodes, s.must, &f)
+	}
 	return f
 }
 

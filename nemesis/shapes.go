@@ -21,6 +21,9 @@ const (
 	MajoritiesRing = "majorities-ring"
 	// Bridge: two halves that hear nothing of each other and one node that hears, and is heard by, all.
 	Bridge = "bridge"
+	// Datacenters: data centres hear nothing of each other, as when the links
+	// between them fail; only for targets that have several.
+	Datacenters = "datacenters"
 	// OneWay: packets from one side to the other are lost, those back arrive.
 	OneWay = "one-way"
 )

@@ -3,8 +3,10 @@ package nemesis
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"github.com/refute-lab/refute/harness/history"
@@ -111,7 +113,7 @@ func TestDrawnPartitions(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		nodes := plan.NodeNames(rapid.IntRange(2, 12).Draw(t, "nodes"))
 		k := partitionKind()
-		shape := rapid.SampledFrom(k.shapes).Filter(func(s shape) bool { return s.nodes <= len(nodes) }).Draw(t, "shape")
+		shape := rapid.SampledFrom(k.shapes).Filter(func(s shape) bool { return s.nodes <= len(nodes) && s.name != Datacenters }).Draw(t, "shape")
 		f := plan.Fault{ID: "f1", Kind: Partition, Shape: shape.name, Duration: s(1)}
 		k.draw(plan.NewRand(rapid.Uint64().Draw(t, "seed"), "test"), nodes, false, &f)
 		assert.NoError(t, Validate([]plan.Fault{f}, nodes))
@@ -150,4 +152,72 @@ func TestDrawnPartitions(t *testing.T) {
 			return (slices.Index(nodes, a.From)-slices.Index(nodes, b.From))*100 + slices.Index(nodes, a.To) - slices.Index(nodes, b.To)
 		}))
 	})
+}
+
+// A partition of data centres cuts no link within one and, between two, either
+// all links or none; at least one data centre is on its own.
+func TestDrawnPartitionsOfDatacenters(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		sizes := rapid.SliceOfN(rapid.IntRange(1, 3), 2, 4).Draw(t, "sizes")
+		total := 0
+		for _, size := range sizes {
+			total += size
+		}
+		nodes := plan.NodeNames(total)
+		var datacenters [][]string
+		of := map[string]int{}
+		for i, first := 0, 0; i < len(sizes); i++ {
+			datacenters = append(datacenters, nodes[first:first+sizes[i]])
+			for _, node := range datacenters[i] {
+				of[node] = i
+			}
+			first += sizes[i]
+		}
+		f := plan.Fault{ID: "f1", Kind: Partition, Shape: Datacenters, Duration: s(1)}
+		drawDatacenters(plan.NewRand(rapid.Uint64().Draw(t, "seed"), "test"), nodes, datacenters, &f)
+		require.NoError(t, Validate([]plan.Fault{f}, nodes))
+		cut := map[[2]int]int{}
+		for _, c := range f.Cuts {
+			cut[[2]int{of[c.From], of[c.To]}]++
+		}
+		alone := 0
+		for i := range sizes {
+			require.Zero(t, cut[[2]int{i, i}])
+			silent := 0
+			for j := range sizes {
+				if n := cut[[2]int{i, j}]; i != j && n > 0 {
+					require.Equal(t, sizes[i]*sizes[j], n, "all links or none")
+					silent++
+				}
+			}
+			if silent == len(sizes)-1 {
+				alone++
+			}
+		}
+		require.Positive(t, alone)
+		require.NotContains(t, Describe(nodes, f), "→")
+	})
+}
+
+// Schedules and swarms have such partitions exactly where there are several data centres.
+func TestPartitionsOfDatacentersNeedDatacenters(t *testing.T) {
+	nodes := plan.NodeNames(6)
+	datacenters := [][]string{nodes[:3], nodes[3:]}
+	count := func(faults []plan.Fault) (n int) {
+		for _, f := range faults {
+			if f.Shape == Datacenters {
+				n++
+			}
+		}
+		return n
+	}
+	with, swarmed := 0, 0
+	for seed := range uint64(60) {
+		with += count(Schedule(seed, []string{Partition}, nodes, 30*time.Second, ScheduleOptions{Datacenters: datacenters}))
+		swarmed += count(Swarm(seed, []string{Partition}, nodes, 30*time.Second, SwarmOptions{Datacenters: datacenters}))
+		require.Zero(t, count(Schedule(seed, []string{Partition}, nodes, 30*time.Second, ScheduleOptions{})))
+		require.Zero(t, count(Swarm(seed, []string{Partition}, nodes, 30*time.Second, SwarmOptions{})))
+	}
+	assert.Greater(t, with, 60)
+	assert.Greater(t, swarmed, 60)
 }

@@ -25,6 +25,9 @@ type SwarmOptions struct {
 	Skew time.Duration
 	// NoHold: every partition drops what is sent, as on containers.
 	NoHold bool
+	// Datacenters has the nodes of each data centre of the target. With at
+	// least two, one of three partitions is between data centres.
+	Datacenters [][]string
 }
 
 const (
@@ -399,6 +402,11 @@ func (s *swarm) network(f *plan.Fault) {
 func (s *swarm) partition(f *plan.Fault) {
 	r, n := s.random, len(s.nodes)
 	f.Hold = r.IntN(4) < s.hold && !s.options.NoHold
+	if d := s.options.Datacenters; len(d) > 1 && r.IntN(3) == 0 {
+		f.Shape = Datacenters
+		drawDatacenters(r, s.nodes, d, f)
+		return
+	}
 	minority := max(1, (n-1)/2)
 	switch r.IntN(8) {
 	case 0:

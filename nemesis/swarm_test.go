@@ -151,6 +151,9 @@ func TestSwarmsCoverEverything(t *testing.T) {
 	}
 	for _, k := range Kinds() {
 		for _, shape := range k.Shapes {
+			if shape.Name == Datacenters {
+				continue // these nodes are in one
+			}
 			note(k.Name+" "+shape.Name, false)
 		}
 	}

@@ -61,6 +61,24 @@ type Controlled interface {
 	Control() (System, error)
 }
 
+// Located is a system whose nodes may be in several data centres: links between
+// those are slower, and are cut as a whole (see the partitions of that shape).
+type Located interface {
+	System
+	// Datacenters returns the nodes of each data centre, called n1, n2, …; nil
+	// where there is but one.
+	Datacenters() [][]string
+}
+
+// DatacentersOf returns the nodes of each data centre of the system; nil where
+// there is but one, or where the system knows none.
+func DatacentersOf(s System) [][]string {
+	if located, ok := s.(Located); ok {
+		return located.Datacenters()
+	}
+	return nil
+}
+
 // Profiled is a target that can be configured as well-known real systems are.
 type Profiled interface {
 	Target

@@ -15,6 +15,8 @@ import (
 const (
 	leastLatency, mostLatency = 200 * time.Microsecond, 20 * time.Millisecond
 	leastSync, mostSync       = 100 * time.Microsecond, 20 * time.Millisecond
+	// Between data centres: from two halls of one town to two continents.
+	leastWAN, mostWAN = time.Millisecond, 100 * time.Millisecond
 	// One seed of one in rareDisturbance has a network that loses messages by
 	// itself, and one of as many one that duplicates them.
 	rareDisturbance           = 4
@@ -40,8 +42,11 @@ const seedBits = 53
 type DrawOptions struct {
 	// Skew is the greatest offset of a clock, in either direction; 0 leaves it to nemesis.Swarm.
 	Skew time.Duration
-	// NoHold draws no partition that keeps what is sent, which only the simulation can do.
+	// NoHold draws what containers can do, too: no partition that keeps what is
+	// sent, and no slow links between data centres.
 	NoHold bool
+	// Datacenters has the nodes of each data centre of the target; nil if it has but one.
+	Datacenters [][]string
 }
 
 // workloadRange is what a workload's setting is drawn from.
@@ -82,6 +87,7 @@ func Draw(base *plan.Plan, seed uint64, kinds []string, o DrawOptions) *plan.Pla
 	p.Backend = "sim"
 	p.Nemesis = slices.Clone(kinds)
 	p.Surroundings = d.surroundings()
+	d.wan(p.Surroundings, base.Surroundings, o)
 	for _, r := range workloadRanges {
 		if _, has := p.Workload.Settings[r.name]; !has {
 			continue
@@ -99,7 +105,7 @@ func Draw(base *plan.Plan, seed uint64, kinds []string, o DrawOptions) *plan.Pla
 	length := d.length(time.Duration(base.Limits.Time))
 	length = min(length, time.Duration(mostOperations*int64(time.Second)/rate).Truncate(time.Millisecond))
 	p.Limits.Time = plan.Duration(length)
-	p.Schedule = nemesis.Swarm(seed, kinds, plan.NodeNames(p.Target.Nodes), length, nemesis.SwarmOptions{Skew: o.Skew, NoHold: o.NoHold})
+	p.Schedule = nemesis.Swarm(seed, kinds, plan.NodeNames(p.Target.Nodes), length, nemesis.SwarmOptions{Skew: o.Skew, NoHold: o.NoHold, Datacenters: o.Datacenters})
 	return p
 }
 
@@ -119,6 +125,19 @@ func (d dice) surroundings() *plan.Surroundings {
 		s.DuplicatePPM = d.doubling("explore/duplicates", leastPPM, mostPPM, 1)
 	}
 	return s
+}
+
+// wan decides how slow the links between data centres are: as the base plan
+// says or, where it does not, drawn anew.
+func (d dice) wan(s, base *plan.Surroundings, o DrawOptions) {
+	switch {
+	case len(o.Datacenters) < 2 || o.NoHold:
+	case base != nil && base.WANLatency+base.WANJitter > 0:
+		s.WANLatency, s.WANJitter = base.WANLatency, base.WANJitter
+	default:
+		s.WANLatency = plan.Duration(d.doubling("explore/wan", int64(leastWAN), int64(mostWAN), int64(10*time.Microsecond)))
+		s.WANJitter = plan.Duration(d.uniform("explore/wan-jitter", 0, int64(s.WANLatency)/2) / 10_000 * 10_000)
+	}
 }
 
 // length is that of the main phase: every second seed has the longest.

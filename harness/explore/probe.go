@@ -17,6 +17,8 @@ const (
 	leastScale, mostScale = 300, 3000
 	operationJitter       = 5 * time.Millisecond
 	edgeJitter            = 20 * time.Millisecond
+	// longestWAN keeps scaled times within what a plan may have.
+	longestWAN = plan.Duration(time.Minute)
 	// leastTail is the least time between the last action and the end of the main phase.
 	leastTail = plan.Duration(time.Millisecond)
 )
@@ -39,6 +41,10 @@ func Perturb(p *plan.Plan, trial uint64) *plan.Plan {
 	s.Seed = plan.Draw(uint64(draw), "explore/network") >> (64 - seedBits)
 	s.Latency = scaled(s.Latency, draw.doubling("explore/latency", leastScale, mostScale, 1))
 	s.Sync = scaled(s.Sync, draw.doubling("explore/sync", leastScale, mostScale, 1))
+	if s.WANLatency+s.WANJitter > 0 {
+		scale := draw.doubling("explore/wan", leastScale, mostScale, 1)
+		s.WANLatency, s.WANJitter = min(scaled(s.WANLatency, scale), longestWAN), min(scaled(s.WANJitter, scale), longestWAN)
+	}
 	moved := func(at plan.Duration, reach time.Duration, domain string, ids ...uint64) plan.Duration {
 		shift := int64(plan.Draw(uint64(draw), domain, ids...)%uint64(2*reach+1)) - int64(reach)
 		return max(0, at+plan.Duration(shift))

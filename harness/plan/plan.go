@@ -100,6 +100,10 @@ type Surroundings struct {
 	// LossPPM and DuplicatePPM are how many of a million messages are lost or arrive twice, without any fault.
 	LossPPM      int64 `json:"loss_ppm,omitempty"`
 	DuplicatePPM int64 `json:"duplicate_ppm,omitempty"`
+	// WANLatency is what a message between two data centres of the target takes
+	// in addition, and WANJitter the most that comes on top, drawn anew for each.
+	WANLatency Duration `json:"wan_latency,omitempty"`
+	WANJitter  Duration `json:"wan_jitter,omitempty"`
 }
 
 // Limits bound a run.

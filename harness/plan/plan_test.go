@@ -48,7 +48,7 @@ func example() *plan.Plan {
 			{Worker: 9, Index: 2, At: plan.Duration(time.Second), F: "refresh", Node: "n2"},
 		},
 		Surroundings: &plan.Surroundings{Seed: 3, Latency: plan.Duration(time.Millisecond), Sync: plan.Duration(2 * time.Millisecond),
-			LossPPM: 10, DuplicatePPM: 20},
+			LossPPM: 10, DuplicatePPM: 20, WANLatency: plan.Duration(30 * time.Millisecond), WANJitter: plan.Duration(time.Millisecond)},
 		Claims: []string{"linearizable", "convergence"},
 		Expect: []string{"refuted:linearizable"},
 		Limits: plan.Limits{Time: plan.Duration(30 * time.Second), Operation: plan.Duration(time.Second),
@@ -179,6 +179,8 @@ func TestValidateRefuses(t *testing.T) {
 		"endless latency":      {func(p *plan.Plan) { p.Surroundings.Latency = math.MaxInt64 }, "at most 1m0s"},
 		"negative sync":        {func(p *plan.Plan) { p.Surroundings.Sync = -1 }, "surroundings.sync: -1ns"},
 		"all and more lost":    {func(p *plan.Plan) { p.Surroundings.LossPPM = 1_000_001 }, "surroundings.loss_ppm"},
+		"negative wan jitter":  {func(p *plan.Plan) { p.Surroundings.WANJitter = -1 }, "surroundings.wan_jitter: -1ns: want 0s to 1m0s"},
+		"endless links":        {func(p *plan.Plan) { p.Surroundings.WANLatency = math.MaxInt64 }, "surroundings.wan_latency"},
 		"fewer than none":      {func(p *plan.Plan) { p.Surroundings.DuplicatePPM = -1 }, "surroundings.duplicate_ppm"},
 	} {
 		t.Run(name, func(t *testing.T) {

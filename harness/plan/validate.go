@@ -257,6 +257,14 @@ func (s *Surroundings) validate(at string) error {
 			return invalid(at+mean.field, "%s: want a time above zero, at most %s", mean.value, maxMean)
 		}
 	}
+	for _, wan := range []struct {
+		field string
+		value Duration
+	}{{".wan_latency", s.WANLatency}, {".wan_jitter", s.WANJitter}} {
+		if wan.value < 0 || wan.value > maxMean {
+			return invalid(at+wan.field, "%s: want 0s to %s", wan.value, maxMean)
+		}
+	}
 	return checkShares(at, s.LossPPM, s.DuplicatePPM)
 }
 

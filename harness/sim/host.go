@@ -15,6 +15,7 @@ const epoch = 1_767_225_600 * 1_000_000_000
 // clock. Faults are counted, not switched, so that they may overlap in any way.
 type host struct {
 	node        *core.Node // nil while the process is down
+	datacenter  int
 	incarnation uint32
 	// paused and killed count the faults that stop the process and keep it down.
 	paused, killed int

@@ -63,6 +63,12 @@ func (w *World) delay(from, to *host, domain, occasion, which uint64) int64 {
 	if jitter := from.jitter + to.jitter; jitter > 0 {
 		d += int64(w.draw(drawJitter+domain<<8, occasion, which) % uint64(jitter+1))
 	}
+	if from.datacenter != to.datacenter {
+		d += w.wan
+		if w.jitter > 0 {
+			d += int64(w.draw(drawWAN+domain<<8, occasion, which) % uint64(w.jitter+1))
+		}
+	}
 	return d
 }
 

@@ -18,6 +18,7 @@ const (
 	drawNode // a node's own generator
 	drawClient
 	drawTick // the moment from which a disk's clock ticks
+	drawWAN  // between data centres
 )
 
 // draw returns the number that belongs to an identity: what it is for, on

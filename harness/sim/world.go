@@ -30,6 +30,8 @@ type World struct {
 	sync     int64
 	loss     int64 // of a million
 	twice    int64
+	wan      int64 // between data centres
+	jitter   int64 // between data centres, on top
 	// generate gives the operations of the main phase; where the plan has
 	// them, scripts are their positions by worker instead.
 	generate generator.Generator
@@ -138,6 +140,11 @@ func (w *World) Load(p *plan.Plan, system target.System) error {
 	s := Surroundings(p)
 	w.seed, w.latency, w.sync = s.Seed, int64(s.Latency), int64(s.Sync)
 	w.loss, w.twice = s.LossPPM, s.DuplicatePPM
+	w.wan, w.jitter = int64(s.WANLatency), int64(s.WANJitter)
+	if w.wan+w.jitter > 0 && target.DatacentersOf(system) == nil {
+		return &UnsupportedError{fmt.Sprintf("surroundings.wan_latency=%s, wan_jitter=%s: the target has one data centre only, so no message is ever between two: configure several (datacenters=2), or take the times out",
+			s.WANLatency, s.WANJitter)}
+	}
 	w.script, w.generate = p.Operations, nil
 	if p.Operations != nil { // an empty list is a list: nothing is asked
 		return w.share(p.Operations)
@@ -219,6 +226,7 @@ func (w *World) reset(o Options) {
 	w.hosts = w.hosts[:n]
 	for i := range w.hosts {
 		w.hosts[i].reset()
+		w.hosts[i].datacenter = w.settings.Datacenter(core.NodeID(i))
 	}
 	if len(w.links) != n*n {
 		w.links = make([]link, n*n)

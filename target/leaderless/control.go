@@ -13,7 +13,7 @@ import (
 // is not named here takes its default, which is safe, so that a setting that
 // is unsafe on purpose never gets into a control.
 var keptByControl = []string{
-	"n", "virtual-nodes", "request-timeout", "stand-in-after", "hint-retry", "hint-limit", "heartbeat", "suspect-after",
+	"n", "datacenters", "virtual-nodes", "request-timeout", "stand-in-after", "hint-retry", "hint-limit", "heartbeat", "suspect-after",
 }
 
 // Control returns the register of Attiya, Bar-Noy and Dolev on as many
@@ -26,7 +26,7 @@ func (s *system) Control() (target.System, error) {
 	for _, name := range keptByControl {
 		settings[name] = s.text[name]
 	}
-	majority := strconv.Itoa(s.settings.N/2 + 1)
+	majority := strconv.Itoa(s.settings.N*s.settings.Datacenters/2 + 1)
 	settings["w"], settings["r"], settings["repair"], settings["fetch"] = majority, majority, "abd", "auto"
 	settings["timestamps"], settings["sloppy"], settings["fsync"], settings["acknowledge"] = "coordinator", "off", "always", "after-log"
 	safe, err := Target{}.Configure(len(s.settings.Nodes), settings)

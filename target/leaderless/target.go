@@ -83,9 +83,22 @@ func (s *system) Core() core.Settings {
 	return settings
 }
 
+// Datacenters returns the nodes of each data centre; nil where there is but one.
+func (s *system) Datacenters() [][]string {
+	if s.settings.Datacenters <= 1 {
+		return nil
+	}
+	all := make([][]string, s.settings.Datacenters)
+	for i, name := range s.settings.Nodes {
+		dc := s.settings.Datacenter(core.NodeID(i))
+		all[dc] = append(all[dc], name)
+	}
+	return all
+}
+
 // Claims returns what the configuration is commonly held to guarantee; see the package's documentation.
 func (s *system) Claims() []string {
-	overlap := s.settings.W+s.settings.R > s.settings.N
+	overlap := s.settings.Overlaps()
 	switch {
 	case overlap && s.settings.Repair == core.RepairABD:
 		return []string{claimLinearizable, claimNoLostWrites, claimReadYourWrites, claimMonotonicReads}

@@ -5,6 +5,10 @@ import "fmt"
 // admin begins what an operator asks for, or says why it can't.
 func (n *Node) admin(a *Admin) {
 	switch a.Kind {
+	case AdminJoin, AdminReplace:
+		n.answerAdmin(a, n.adminJoin(a, a.Kind == AdminReplace))
+	case AdminLeave:
+		n.answerAdmin(a, n.adminLeave())
 	case AdminVersions:
 		n.startSurvey(a)
 	case AdminRepair:

@@ -80,6 +80,7 @@ const (
 
 func (n *Node) antiEntropyStart() {
 	n.rangesStart()
+	n.followsDurable = n.ranges.on || n.settings.purges()
 	if n.settings.AntiEntropy == AntiEntropyScheduled {
 		n.entropy.nextRound = n.now.Mono + 1 + n.draw(n.settings.AntiEntropyEvery)
 		n.armAntiEntropy()

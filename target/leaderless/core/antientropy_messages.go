@@ -181,7 +181,7 @@ func (n *Node) storeRepair(m *Message) {
 		n.send(&answer)
 		return
 	}
-	n.apply(n.replica.slot(m.Key), &m.Cell, &record{kind: recordCell, key: m.Key}, &answer)
+	n.store(m.Key, &m.Cell, &answer)
 }
 
 // keyRepaired handles MessageRepaired: of the peer, with what this replica
@@ -194,7 +194,7 @@ func (n *Node) keyRepaired(m *Message) {
 			a.active.pulled = true
 		}
 		own := Message{Kind: MessageRepaired, From: n.id, To: n.id, Request: m.Request, Key: m.Key}
-		n.apply(n.replica.slot(m.Key), &m.Cell, &record{kind: recordCell, key: m.Key}, &own)
+		n.store(m.Key, &m.Cell, &own)
 		return
 	}
 	if !current {

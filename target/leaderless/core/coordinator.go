@@ -80,9 +80,15 @@ type operation struct {
 	// cell is the newest that was read, or what is written.
 	cell    Cell
 	n, w, r int
-	// counted is how many legs' answers count in this phase.
-	counted int
-	order   []NodeID
+	// counted is how many legs' answers count in this phase, of the need, in the scope.
+	counted, need int
+	scope         scope
+	// writes and reads are the scopes of w and r; level is what they come from, for the evidence.
+	writes, reads scope
+	level         Level
+	// datacenter is the coordinator's, of how many; both 0 where there is one only.
+	datacenter, datacenters uint8
+	order                   []NodeID
 	// legs has the n home replicas, in order, then the stand-ins.
 	legs  []leg
 	hints []NodeID
@@ -94,8 +100,10 @@ type operation struct {
 type leg struct {
 	node NodeID
 	// home is the position in the preference list that the node answers for.
-	home  uint8
-	flags legFlags
+	home uint8
+	// datacenter is that of its home replica.
+	datacenter uint8
+	flags      legFlags
 	// version is what it answered to a read or a fetch.
 	version Version
 	// object is the state that came with it; nil with last write wins.
@@ -112,13 +120,12 @@ const (
 	legRepaired // it acknowledged a write-back or repair
 	legHinted   // a hint is kept for it
 	legStandIn
+	legPending // it is written to because the ring changes, and not read
 	legFetched // its answer to the fetch was one of those that the version was chosen by
+	legRefused // no hint is kept for it, and that has been counted
 )
 
 func (l *leg) is(f legFlags) bool { return l.flags&f != 0 }
-
-// quorum are the numbers that hold for one request.
-type quorum struct{ n, w, r int }
 
 // request starts an operation, or refuses it.
 func (n *Node) request(q *Request) {
@@ -132,11 +139,13 @@ func (n *Node) request(q *Request) {
 		n.refuse(q, quorum, CodeOverloaded, fmt.Sprintf("%d requests are open already: slow down", maxOpen))
 		return
 	}
-	order := n.ring.Order(q.Key)
-	need := n.needed(get, quorum)
-	if up := n.reachable(order, quorum.n); up < need {
-		n.refuse(q, quorum, CodeUnavailable, fmt.Sprintf("of %d replicas only %d are up as far as node %s can tell, %d are needed: nothing was sent",
-			quorum.n, up, n.settings.Nodes[n.id], need))
+	order, homes := n.ring.placed(q.Key, quorum.n)
+	quorum.homes = homes
+	if n.ringChanges() && (!get || n.settings.Repair == RepairABD) {
+		order, quorum.pending = n.widen(q.Key, homes, order)
+	}
+	if why := n.shortage(get, &quorum, order); why != "" {
+		n.refuse(q, quorum, CodeUnavailable, why)
 		return
 	}
 	op := n.open(q, quorum, order)
@@ -162,32 +171,6 @@ func (n *Node) refuse(q *Request, u quorum, code, why string) {
 	n.out.Replies = append(n.out.Replies, r)
 }
 
-// quorum returns the request's n, w and r, the settings' where it has none.
-func (n *Node) quorum(q *Request) quorum {
-	u := quorum{q.N, q.W, q.R}
-	if u.n == 0 {
-		u.n = n.settings.N
-	}
-	if u.w == 0 {
-		u.w = n.settings.W
-	}
-	if u.r == 0 {
-		u.r = n.settings.R
-	}
-	return u
-}
-
-// needed returns how many replicas must be up for the request to have a chance.
-func (n *Node) needed(get bool, q quorum) int {
-	switch {
-	case get && n.settings.Repair == RepairABD, !get && n.settings.Fetches():
-		return max(q.w, q.r)
-	case get:
-		return q.r
-	}
-	return q.w
-}
-
 // problem says in what way the request could never be carried out; empty: in none.
 func (n *Node) problem(q *Request, u quorum) string {
 	switch {
@@ -199,27 +182,12 @@ func (n *Node) problem(q *Request, u quorum) string {
 		return fmt.Sprintf("a key of %d bytes: keys have 1 to %d", len(q.Key), MaxKeyBytes)
 	case len(q.Value) > MaxValueBytes:
 		return fmt.Sprintf("a value of %d bytes: values have at most %d", len(q.Value), MaxValueBytes)
-	case u.n < 1 || u.w < 1 || u.r < 1:
-		return fmt.Sprintf("n=%d w=%d r=%d: each must be at least 1", u.n, u.w, u.r)
-	case u.n > len(n.settings.Nodes):
-		return fmt.Sprintf("n=%d > %d nodes: every replica needs a node of its own", u.n, len(n.settings.Nodes))
 	case q.Timestamp < 0:
 		return fmt.Sprintf("timestamp %d: timestamps are positive", q.Timestamp)
 	case q.Timestamp != 0 && (n.settings.Timestamps != TimestampsClient || q.Kind == RequestGet):
 		return "a timestamp: only writes may have one, and only with timestamps=client"
 	}
-	// Only the numbers that the request uses can make it impossible.
-	get := q.Kind == RequestGet
-	if !get && !n.settings.Fetches() {
-		u.r = 1
-	}
-	if get && n.settings.Repair != RepairABD {
-		u.w = 1
-	}
-	if err := checkQuorums(u.n, u.w, u.r); err != nil {
-		return err.Error()
-	}
-	return ""
+	return n.impossible(q, &u)
 }
 
 // open makes the operation, its legs for the home replicas and its timers.
@@ -230,13 +198,23 @@ func (n *Node) open(q *Request, u quorum, order []NodeID) *operation {
 		op = c.free[k-1]
 		c.free = c.free[:k-1]
 	} else {
-		op = &operation{legs: make([]leg, 0, u.n)}
+		op = &operation{legs: make([]leg, 0, u.homes)}
 	}
 	op.number = c.open.add(op)
 	op.request, op.get, op.key, op.began = q.ID, q.Kind == RequestGet, q.Key, n.now.Mono
-	op.n, op.w, op.r, op.order = u.n, u.w, u.r, order
-	for home, node := range order[:u.n] {
+	op.n, op.w, op.r, op.order = u.homes+u.pending, u.w+u.pending, u.r, order
+	op.writes, op.reads, op.level = u.writes, u.reads, u.level
+	for home, node := range order[:op.n] {
 		op.legs = append(op.legs, leg{node: node, home: uint8(home)})
+		if home >= u.homes {
+			op.legs[home].flags = legPending
+		}
+	}
+	if s := n.ring.spread; s != nil {
+		op.datacenter, op.datacenters = s.of[n.id], uint8(len(s.sizes))
+		for i := range op.legs {
+			op.legs[i].datacenter = s.of[op.legs[i].node]
+		}
 	}
 	if q.Kind != RequestGet && (n.settings.updates() || n.settings.DataType == DataTypeRow) {
 		op.update = &update{context: q.Context, operand: q.Operand}
@@ -314,6 +292,9 @@ func (s *homeSet) has(home uint8) bool { return s[home/64]&(1<<(home%64)) != 0 }
 // tally counts the home replicas for which some leg has the flag: a home
 // replica and its stand-ins count once.
 func (op *operation) tally(f legFlags) int {
+	if op.scope != scopeAll {
+		return op.tallyIn(f)
+	}
 	count := 0
 	if len(op.legs) == op.n { // no stand-ins
 		for i := range op.legs {

@@ -2,7 +2,8 @@ package core
 
 // detector is the failure detector: every node sends every other a heartbeat
 // now and then and suspects those from which it has heard nothing, of any
-// kind, for suspect-after. It is wrong at times, as every detector is in a
+// kind, for suspect-after or, with detector=phi, for so long that it is hardly
+// possible any more (see phi.go). It is wrong at times, as every detector is in a
 // network without bounds on delay (Chandra and Toueg, JACM 1996), so nothing
 // that is safe may depend on it: it decides when a request is refused before
 // it starts, when a stand-in is asked and when hints are sent.
@@ -12,6 +13,8 @@ package core
 // is not held against them.
 type detector struct {
 	heardAt []int64
+	// arrivals are of the heartbeats, by node; nil with detector=timeout.
+	arrivals []arrivals
 	// nextTick is when the next heartbeat is due: how a node notices that it was stopped.
 	nextTick int64
 }
@@ -20,6 +23,9 @@ func (d *detector) start(n *Node) {
 	d.heardAt = make([]int64, len(n.settings.Nodes))
 	for i := range d.heardAt {
 		d.heardAt[i] = n.now.Mono
+	}
+	if n.settings.Detector == DetectorPhi {
+		d.arrivals = make([]arrivals, len(d.heardAt))
 	}
 	d.arm(n)
 }
@@ -51,6 +57,9 @@ func (d *detector) forgive(n *Node) {
 	}
 	for i := range d.heardAt {
 		d.heardAt[i] = min(d.heardAt[i]+late, n.now.Mono)
+		if d.arrivals != nil && d.arrivals[i].last != 0 {
+			d.arrivals[i].last = min(d.arrivals[i].last+late, n.now.Mono)
+		}
 	}
 	d.nextTick = n.now.Mono
 }
@@ -64,6 +73,28 @@ func (d *detector) heard(n *Node, from NodeID) {
 	}
 }
 
+// beat notes a heartbeat of a node. Other signs of life are no samples: how
+// often they come depends on what clients do.
+func (d *detector) beat(n *Node, from NodeID) {
+	if d.arrivals != nil {
+		d.arrivals[from].heartbeat(n.now.Mono, 2*n.settings.Heartbeat)
+	}
+}
+
 func (d *detector) suspects(n *Node, node NodeID, mono int64) bool {
-	return node != n.id && mono-d.heardAt[node] > n.settings.SuspectAfter
+	if node == n.id {
+		return false
+	}
+	silence := mono - d.heardAt[node]
+	if d.arrivals == nil {
+		return silence > n.settings.SuspectAfter
+	}
+	return phi(silence, d.arrivals[node].mean(2*n.settings.Heartbeat)) > int64(n.settings.PhiThreshold)*phiUnit
+}
+
+// digest adds what decides suspicions to a digest.
+func (d *detector) digest(g *digest) {
+	for i := range d.arrivals {
+		g.add(uint64(d.arrivals[i].sum), uint64(len(d.arrivals[i].intervals)), uint64(d.arrivals[i].last))
+	}
 }

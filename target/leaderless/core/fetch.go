@@ -16,6 +16,7 @@ import "math"
 
 func (n *Node) startFetch(op *operation) {
 	op.phase, op.course = phaseFetch, courseFetch
+	op.demands(op.r, op.reads)
 	n.startPhase(op, MessageFetch)
 }
 
@@ -28,7 +29,7 @@ func (n *Node) fetched(m *Message) {
 	l.flags |= legAnswered | legFetched
 	l.version = m.Cell.Version
 	op.count(l)
-	if op.counted < op.r {
+	if op.counted < op.need {
 		return
 	}
 	greatest := int64(0)

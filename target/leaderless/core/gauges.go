@@ -49,3 +49,32 @@ func (n *Node) comparisons() int {
 	}
 	return left
 }
+
+// TombstoneGauge is what a node knows of its tombstones.
+type TombstoneGauge struct {
+	// Kept are those that may be purged some time, Reaping the purges that were ordered and wait for reap-after.
+	Kept, Reaping int
+	// Purged counts the keys that were removed for good since the node's start, physical deletes included.
+	Purged uint64
+}
+
+// Tombstones returns the gauges of tombstones; Kept is 0 where they are kept for ever.
+func (n *Node) Tombstones() TombstoneGauge {
+	t := &n.tombstones
+	return TombstoneGauge{Kept: len(t.found), Reaping: len(t.reaps), Purged: t.purged}
+}
+
+// HintGauge is what became of hints beside being delivered, since the node's start.
+type HintGauge struct {
+	// Refused were not kept because of hint-window, Expired were dropped
+	// undelivered because of their age, PassedOn were taken over by another node (hint-strategy).
+	Refused, Expired, PassedOn uint64
+	// Unflushed are kept in memory only until the next flush.
+	Unflushed int
+}
+
+// HintLosses returns the gauges of hints that were not delivered by this node.
+func (n *Node) HintLosses() HintGauge {
+	h := &n.hints
+	return HintGauge{Refused: h.refused, Expired: h.expired, PassedOn: h.passedOn, Unflushed: len(h.unflushed)}
+}

@@ -14,6 +14,8 @@ func (n *Node) handoffTick() {
 	n.hints.armed = false
 	for i := range n.hints.queues {
 		home := NodeID(i)
+		n.dropExpired(home)
+		n.keepUnpassed(home)
 		if n.now.Mono >= n.hints.queues[i].due && !n.detector.suspects(n, home, n.now.Mono) {
 			n.handOff(home)
 		}
@@ -29,6 +31,7 @@ func (n *Node) handOffNow(home NodeID) {
 
 // handOff sends the first batch of hints.
 func (n *Node) handOff(home NodeID) {
+	n.dropExpired(home)
 	q := &n.hints.queues[home]
 	if !n.settings.Hints || q.first == nil {
 		return
@@ -48,7 +51,7 @@ func (n *Node) handOff(home NodeID) {
 func (n *Node) storeHandoff(m *Message) {
 	n.counters.HandoffsReceived++
 	answer := Message{Kind: MessageHandedOff, From: n.id, To: m.From, Key: m.Key, Cell: acknowledged(&m.Cell)}
-	n.apply(n.replica.slot(m.Key), &m.Cell, &record{kind: recordCell, key: m.Key, cell: m.Cell}, &answer)
+	n.store(m.Key, &m.Cell, &answer)
 }
 
 // handedOff handles MessageHandedOff; after the last one of a batch the next follows at once.

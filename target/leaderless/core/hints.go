@@ -39,6 +39,9 @@ type hintStore struct {
 	dropped uint64
 	// armed: the delivery timer is set.
 	armed bool
+	hintBounds
+	// passedOn counts the hints that another node has taken; see hint_keepers.go.
+	passedOn uint64
 }
 
 type hintQueue struct {
@@ -56,6 +59,16 @@ type hintQueue struct {
 type hint struct {
 	slot
 	previous, next *hint
+	home           NodeID
+	// keptAt is Now.Wall when it was kept; 0 if it was recovered.
+	keptAt int64
+	// unflushed: the log has not been handed it yet; see hint_age.go.
+	unflushed bool
+	// passed: it was handed to keeper at passedAt (Now.Mono), which has not
+	// acknowledged it yet; see hint_keepers.go.
+	passed   bool
+	keeper   NodeID
+	passedAt int64
 }
 
 // handoffBatch is how many hints are on their way to one node at most.
@@ -79,7 +92,7 @@ func (s *hintStore) add(home NodeID, key string) *hint {
 	if q.byKey == nil {
 		q.byKey = make(map[string]*hint)
 	}
-	h := &hint{slot: slot{key: key}, previous: q.last}
+	h := &hint{slot: slot{key: key}, home: home, previous: q.last}
 	if q.last != nil {
 		q.last.next = h
 	} else {
@@ -149,12 +162,26 @@ func (n *Node) keepHint(home NodeID, key string, c *Cell, answer *Message) bool 
 	}
 	n.counters.HintsKept++
 	h := n.hints.add(home, key)
-	if !n.settings.HintLog {
-		n.recoverSlot(&h.slot, c)
+	if h.passed {
+		n.keepPassed(h)
 	}
-	n.apply(&h.slot, c, &record{kind: recordHint, key: key, home: home, cell: *c}, answer)
+	n.storeHint(h, c, answer)
 	n.armHandoff()
 	return true
+}
+
+// storeHint merges a cell into a hint of this node's own.
+func (n *Node) storeHint(h *hint, c *Cell, answer *Message) {
+	if h.keptAt == 0 {
+		h.keptAt = n.now.Wall
+	}
+	switch {
+	case !n.settings.HintLog:
+		n.recoverSlot(&h.slot, c)
+	case n.settings.HintFlush > 0:
+		n.bufferHint(h, c)
+	}
+	n.apply(&h.slot, c, &record{kind: recordHint, key: h.key, home: h.home, cell: *c}, answer)
 }
 
 // hintSuspected keeps hints for the home replicas that are suspected as the
@@ -183,7 +210,10 @@ func (n *Node) hintLeg(op *operation, l *leg) {
 	if !n.settings.Hints || l.node == n.id || l.flags&(legHolds|legHinted) != 0 || op.stoodIn(l.home) {
 		return
 	}
-	if n.keepHint(l.node, op.key, &op.cell, nil) {
+	if n.refusesHint(l) {
+		return
+	}
+	if n.passHint(op, l) || n.keepHint(l.node, op.key, &op.cell, nil) {
 		l.flags |= legHinted
 		op.hints = append(op.hints, l.node)
 	}
@@ -201,12 +231,20 @@ func (op *operation) stoodIn(home uint8) bool {
 
 // hintDone removes a hint whose home replica has the cell or what covers it.
 func (n *Node) hintDone(home NodeID, key string, held *Cell) bool {
-	if !n.removeHint(home, key, held) {
+	if !n.forgetHint(home, key, held) {
 		return false
 	}
 	n.counters.HintsDelivered++
 	if q := &n.hints.queues[home]; q.length == 0 {
 		n.counters.Convergence.observe(n.now.Mono - q.since)
+	}
+	return true
+}
+
+// forgetHint removes a hint that the cell covers, from the log, too, and says whether there was one.
+func (n *Node) forgetHint(home NodeID, key string, held *Cell) bool {
+	if !n.removeHint(home, key, held) {
+		return false
 	}
 	if n.settings.HintLog {
 		n.log(&record{kind: recordHandedOff, key: key, home: home, cell: acknowledged(held)})

@@ -75,6 +75,8 @@ type Pending struct {
 	Requests int
 	// Writes are records that are not durable yet.
 	Writes int
+	// Streams are those that are being received, and 1 for a change of this node's membership that is not done.
+	Streams int
 	// Comparisons are those of anti-entropy that are to be done yet: see AntiEntropyGauge.
 	Comparisons int
 	// HintsDropped counts hints that were not kept because of hint-limit, since the node's start.
@@ -82,7 +84,9 @@ type Pending struct {
 }
 
 // Quiet says that nothing is pending.
-func (p Pending) Quiet() bool { return p.Hints+p.Repairs+p.Requests+p.Writes+p.Comparisons == 0 }
+func (p Pending) Quiet() bool {
+	return p.Hints+p.Repairs+p.Requests+p.Writes+p.Comparisons+p.Streams == 0
+}
 
 // Pending says what the node still has to do.
 func (n *Node) Pending() Pending {
@@ -93,6 +97,7 @@ func (n *Node) Pending() Pending {
 	p.Repairs = n.coordinator.repairs
 	p.Comparisons = n.comparisons()
 	p.Requests = n.coordinator.open.taken - p.Repairs
+	p.Streams = n.streamsPending()
 	return p
 }
 
@@ -125,7 +130,7 @@ func (n *Node) Records(yield func(record []byte) bool) {
 			return
 		}
 	}
-	if !n.settings.HintLog {
+	if !n.memberRecords(yield) || !n.settings.HintLog {
 		return
 	}
 	for home := range n.hints.queues {
@@ -155,6 +160,7 @@ func (n *Node) Digest() uint64 {
 	}
 	c := &n.coordinator
 	d.add(uint64(c.open.taken), uint64(c.repairs), c.open.last, uint64(c.sequence), uint64(c.lastTime))
+	n.digestMembership(&d)
 	d.add(n.replica.persists.last, uint64(n.replica.persists.taken), n.hints.dropped)
 	return uint64(d)
 }

@@ -108,6 +108,8 @@ type Message struct {
 	// StandsIn says that the receiver is asked in place of its home replica HintFor (sloppy quorum).
 	StandsIn bool
 	HintFor  NodeID
+	// Ring tags the ring that the sender knows; 0 where rings are not compared. See epoch.go.
+	Ring uint32
 	// Origin tells a driver for whom the message is sent: the Request.ID of the
 	// client's request that it belongs to, which answers repeat, or 0 if it
 	// belongs to none (a heartbeat, a hint that is delivered). It is no part of
@@ -133,12 +135,13 @@ const (
 	flagStandsIn
 	flagObject
 	flagBody
-	knownFlags = flagTombstone | flagStandsIn | flagObject | flagBody
+	flagRing
+	knownFlags = flagTombstone | flagStandsIn | flagObject | flagBody | flagRing
 )
 
 // AppendMessage appends the encoding of m to buf and returns it: the format
 // (1 byte), kind, from, to, flags and, with StandsIn, the home replica (1 byte
-// each), then the request (uvarint), the key (uvarint length, bytes), the
+// each), the ring's tag (uvarint, if it is not 0), then the request (uvarint), the key (uvarint length, bytes), the
 // version (see appendVersion), the value (uvarint length, bytes), and the
 // object and the body if the flags say so.
 func AppendMessage(buf []byte, m *Message) []byte {
@@ -149,9 +152,15 @@ func AppendMessage(buf []byte, m *Message) []byte {
 	if m.Body != nil {
 		flags |= flagBody
 	}
+	if m.Ring != 0 {
+		flags |= flagRing
+	}
 	buf = append(buf, messageFormat, byte(m.Kind), byte(m.From), byte(m.To), flags)
 	if m.StandsIn {
 		buf = append(buf, byte(m.HintFor))
+	}
+	if m.Ring != 0 {
+		buf = appendUvarint(buf, uint64(m.Ring))
 	}
 	buf = appendUvarint(buf, m.Request)
 	buf = appendString(buf, m.Key)
@@ -176,6 +185,9 @@ func DecodeMessage(b []byte) (Message, error) {
 	flags := d.byte()
 	if flags&flagStandsIn != 0 {
 		m.StandsIn, m.HintFor = true, NodeID(d.byte())
+	}
+	if flags&flagRing != 0 {
+		m.Ring = d.uint32()
 	}
 	m.Request = d.uvarint()
 	m.Key = d.string(MaxKeyBytes)

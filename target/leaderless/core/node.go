@@ -24,9 +24,21 @@ type Node struct {
 	hints       hintStore
 	coordinator coordinator
 	detector    detector
-	surveys     surveys
-	ranges      rangeSet
-	entropy     antiEntropy
+	tombstones  tombstones
+	// followsDurable: some mechanism follows the durable cells; see durableChanged.
+	followsDurable bool
+	// membership is what is known of the members; nil with ring=static.
+	membership *membership
+	// ringTag is that of the view with ring=epochs, else 0; see epoch.go.
+	ringTag uint32
+	streams streams
+	// changeTicking: the timer of changes and streams is set.
+	changeTicking bool
+	// rejoining: no reads are answered until the streams are received; see rejoin.go.
+	rejoining bool
+	ranges    rangeSet
+	entropy   antiEntropy
+	surveys   surveys
 
 	// of the step in progress
 	now      Now
@@ -45,8 +57,9 @@ type Node struct {
 // numbers unique (only its low 24 bits go into the latter).
 //
 // records yields every record that was ever handed out in Effects.Persist and
-// has not been replaced by Records; order and repetition do not matter, and a
-// tail that was never durable may be missing. nil is an empty log. The driver
+// has not been replaced by Records, in the order in which they were handed out;
+// repetition of the whole does not matter, and a tail that was never durable
+// may be missing. nil is an empty log. The driver
 // must make what it read durable (one fsync) before it calls Boot, because the
 // node will promise it to others. The error of the iterator is returned, as is
 // an error wrapping ErrRecord for a record that cannot be understood.
@@ -73,6 +86,7 @@ func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[
 	n.replica.init()
 	n.coordinator.init()
 	n.hints.init(len(settings.Nodes))
+	n.initMembership()
 	if err := n.recover(records); err != nil {
 		return nil, err
 	}
@@ -82,7 +96,10 @@ func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[
 		n.hints.queues[i].since = now.Mono
 	}
 	n.armHandoff()
+	n.startMembership()
+	n.startRejoin()
 	n.antiEntropyStart()
+	n.tombstonesStart()
 	n.end()
 	return n, nil
 }
@@ -141,6 +158,11 @@ func (n *Node) recover(records iter.Seq2[[]byte, error]) error {
 // recoverExtra hands a record to the mechanism that wrote it.
 func (n *Node) recoverExtra(key string, r *record) error {
 	switch r.kind {
+	case recordPurged:
+		n.recoverPurge(key, &r.cell)
+		return nil
+	case recordMembers:
+		return n.recoverMember(r)
 	default:
 		return fmt.Errorf("%w: a record of kind %d, which this release does not write: start the release that wrote the log", ErrRecord, r.kind)
 	}
@@ -202,7 +224,7 @@ func (n *Node) message(kind MessageKind, to NodeID) *Message {
 		queue = &n.loopback
 	}
 	m := next(queue)
-	m.Kind, m.From, m.To = kind, n.id, to
+	m.Kind, m.From, m.To, m.Ring = kind, n.id, to, n.ringTag
 	return m
 }
 
@@ -226,6 +248,9 @@ func next[T any](list *[]T) *T {
 }
 
 func (n *Node) handle(m *Message) {
+	if m.Ring != n.ringTag && !n.checkRing(m) {
+		return
+	}
 	switch m.Kind {
 	case MessageRead, MessageFetch:
 		n.answerRead(m)
@@ -246,13 +271,19 @@ func (n *Node) handle(m *Message) {
 	case MessageHandedOff:
 		n.handedOff(m)
 	case MessageHeartbeat:
-		// Its arrival was all there is to it.
+		n.detector.beat(n, m.From)
 	case MessageUpdate:
 		n.storeUpdate(m)
 	case MessageUpdated:
 		n.updated(m)
+	case MessageGossip, MessageGossipAnswer:
+		n.handleGossip(m)
+	case MessageStream, MessageStreamChunk, MessageStreamed:
+		n.handleStream(m)
 	case MessageTree, MessageTreeAnswer, MessageRange, MessageRangeAnswer, MessageRepair, MessageRepaired:
 		n.handleAntiEntropy(m)
+	case MessagePurge:
+		n.purgeOrdered(m)
 	}
 }
 
@@ -268,6 +299,7 @@ const (
 	timerHintExpiry
 	timerGossip
 	timerStream
+	timerHintFlush
 	timerPaxos // the next attempt of compare-and-sets that met others
 	timerSurvey
 )
@@ -286,6 +318,18 @@ func (n *Node) timer(kind uint64) {
 		n.expire(&n.coordinator.requests, (*Node).requestTimeout)
 	case timerStandIn:
 		n.expire(&n.coordinator.standIns, (*Node).standInTimeout)
+	case timerHintFlush:
+		n.flushHints()
+	case timerTombstones:
+		n.tombstonesTick()
+	case timerGossip:
+		if n.membership != nil {
+			n.gossipTick()
+		}
+	case timerStream:
+		if n.changeTicking {
+			n.changeTick()
+		}
 	case timerSurvey:
 		n.surveyTick()
 	case timerAntiEntropy:

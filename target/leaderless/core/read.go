@@ -6,19 +6,21 @@ package core
 // that read repair sees all of them.
 func (n *Node) startRead(op *operation) {
 	op.phase, op.course = phaseRead, courseRead
+	op.demands(op.r, op.reads)
 	n.startPhase(op, MessageRead)
 }
 
 // startPhase sends to all legs and sees to stand-ins.
 func (n *Node) startPhase(op *operation, kind MessageKind) {
 	n.standIn(op, false)
-	op.counted = 0
 	if !n.omitEvidence && kind != MessageFetch {
 		n.coordinator.trips.ask(n, op, kind)
 	}
 	for i := range op.legs {
 		op.legs[i].flags &^= legAnswered | legCounted
-		n.ask(op, &op.legs[i], kind)
+		if kind == MessageWrite || !op.legs[i].is(legPending) {
+			n.ask(op, &op.legs[i], kind)
+		}
 	}
 	n.armStandIn(op)
 }
@@ -31,6 +33,9 @@ func (op *operation) count(l *leg) {
 				return
 			}
 		}
+	}
+	if op.scope != scopeAll && !op.inScope(l, legCounted) {
+		return
 	}
 	l.flags |= legCounted
 	op.counted++
@@ -53,7 +58,7 @@ func (n *Node) readAnswered(m *Message) {
 	case phaseRead:
 		op.count(l)
 		n.merge(&op.cell, &m.Cell)
-		if op.counted >= op.r {
+		if op.counted >= op.need {
 			n.readQuorum(op)
 		}
 	case phaseWriteBack, phaseRepair:
@@ -73,7 +78,11 @@ func (n *Node) readAnswered(m *Message) {
 // readQuorum goes on once r replicas have answered.
 func (n *Node) readQuorum(op *operation) {
 	n.noteRead(op)
-	switch n.settings.Repair {
+	mode := n.repairMode()
+	if mode != RepairAsync {
+		n.reportDeleted(op)
+	}
+	switch mode {
 	case RepairOff:
 		n.succeed(op)
 		n.close(op)
@@ -100,7 +109,7 @@ func (op *operation) allAnswered() bool {
 // but only one that somebody wrote: the get itself had no effect.
 func (n *Node) readTimeout(op *operation, f legFlags, need int, did string) {
 	n.fail(op, StatusDefinite, CodeTimeout, n.tooFew(op.tally(f), need, did, "nothing was read"))
-	if n.settings.Repair == RepairAsync {
+	if n.repairMode() == RepairAsync {
 		n.coordinator.repairs++
 		n.startAsyncRepair(op)
 		return

@@ -34,6 +34,20 @@ package core
 // case, the read takes no second round.
 //
 // None of these repairs is retried: the next read, or a hint, is the retry.
+//
+// With repair-chance below 100 only so many of a hundred reads repair anything,
+// as in Cassandra before 4.0 (read_repair_chance): what is read often is mended
+// soon all the same, and the others are left to hints and anti-entropy.
+
+// repairMode is what this read does about stale replicas. The draw comes from
+// the node's generator, and only where there is something to draw.
+func (n *Node) repairMode() Repair {
+	mode, chance := n.settings.Repair, n.settings.RepairChance
+	if chance < 100 && (mode == RepairAsync || mode == RepairBlocking) && n.draw(100) >= int64(chance) {
+		return RepairOff
+	}
+	return mode
+}
 
 // awaitLateAnswers keeps an answered get open until every replica has answered or the time is over.
 func (n *Node) awaitLateAnswers(op *operation) {
@@ -61,6 +75,7 @@ func (n *Node) startAsyncRepair(op *operation) {
 		}
 	}
 	if stale == 0 {
+		n.reportDeleted(op)
 		n.close(op)
 		return
 	}
@@ -88,6 +103,7 @@ func (n *Node) startRepair(op *operation) {
 // not known to hold the value gets it, whether or not it has answered.
 func (n *Node) startWriteBack(op *operation) {
 	op.phase = phaseWriteBack
+	op.demands(op.w, op.writes)
 	n.markHolders(op)
 	if n.repaired(op) {
 		return
@@ -111,12 +127,8 @@ func (n *Node) markHolders(op *operation) {
 
 // repaired replies to the client if enough replicas hold what was read, and says whether it did.
 func (n *Node) repaired(op *operation) bool {
-	need := op.r
-	if op.phase == phaseWriteBack {
-		need = op.w
-	}
 	// A key that was never written is held by everyone.
-	if !op.cell.Version.IsZero() && op.tally(legHolds) < need {
+	if !op.cell.Version.IsZero() && op.tally(legHolds) < op.need {
 		return false
 	}
 	n.succeed(op)

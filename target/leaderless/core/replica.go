@@ -42,6 +42,8 @@ type slot struct {
 	pending *persist
 	// entry is the slot in its range; nil without anti-entropy, and for hints.
 	entry *rangeEntry
+	// entombed: it is one of tombstones.found.
+	entombed bool
 }
 
 // persist is a record that was handed to the driver and is not durable yet.
@@ -50,6 +52,8 @@ type persist struct {
 	cell Cell
 	// then are the answers to send when it is durable.
 	then []Message
+	// afterwards is what else happens then.
+	afterwards []func(*Node)
 }
 
 func (r *replica) init() {
@@ -88,7 +92,7 @@ func (n *Node) recoverSlot(s *slot, c *Cell) {
 func (n *Node) storeWrite(m *Message) {
 	answer := Message{Kind: MessageWritten, From: n.id, To: m.From, Origin: m.Origin, Request: m.Request, Key: m.Key, Cell: Cell{Version: m.Cell.Version}}
 	if !m.StandsIn {
-		n.apply(n.replica.slot(m.Key), &m.Cell, &record{kind: recordCell, key: m.Key, cell: m.Cell}, &answer)
+		n.store(m.Key, &m.Cell, &answer)
 		return
 	}
 	answer.StandsIn, answer.HintFor = true, m.HintFor
@@ -105,7 +109,6 @@ func (n *Node) apply(s *slot, c *Cell, r *record, answer *Message) {
 		if n.settings.Acknowledge == AcknowledgeBeforeLog {
 			effect.ID, effect.Eager = n.replica.persists.skip(), true
 			s.durable = s.memory
-			n.durableChanged(s)
 		} else {
 			p := n.replica.newPersist()
 			p.slot, p.cell = s, s.memory
@@ -113,6 +116,9 @@ func (n *Node) apply(s *slot, c *Cell, r *record, answer *Message) {
 			s.pending = p
 		}
 		n.out.Persist = append(n.out.Persist, effect)
+		if effect.Eager {
+			n.durableChanged(s)
+		}
 	}
 	switch {
 	case answer == nil:
@@ -132,22 +138,34 @@ func (n *Node) durable(id uint64) {
 		return // written eagerly, or a record that nobody waits for
 	}
 	n.replica.persists.remove(id)
-	if n.merge(&p.slot.durable, &p.cell) {
-		n.durableChanged(p.slot)
-	}
-	if p.slot.pending == p {
-		p.slot.pending = nil
+	if s := p.slot; s != nil { // else it was no cell
+		changed := n.merge(&s.durable, &p.cell)
+		if s.pending == p {
+			s.pending = nil
+		}
+		if changed {
+			n.durableChanged(s)
+		}
 	}
 	for i := range p.then {
 		n.send(&p.then[i])
+	}
+	for _, do := range p.afterwards {
+		do(n)
 	}
 	n.replica.release(p)
 }
 
 // durableChanged tells the mechanisms that follow what a replica holds of a new durable cell.
 func (n *Node) durableChanged(s *slot) {
-	if n.ranges.on && n.replica.slots[s.key] == s {
+	if !n.followsDurable || n.replica.slots[s.key] != s {
+		return // nobody is interested, or it is a hint, or was purged
+	}
+	if n.ranges.on {
 		n.rangeChanged(s)
+	}
+	if n.settings.purges() {
+		n.tombstoneFound(s)
 	}
 }
 
@@ -161,6 +179,9 @@ func (n *Node) log(r *record) {
 // answerRead handles MessageRead and MessageFetch. It creates no slot: reads
 // of keys that do not exist must not cost memory.
 func (n *Node) answerRead(m *Message) {
+	if n.unready() {
+		return
+	}
 	c := &noCell
 	if s := n.replica.slots[m.Key]; s != nil {
 		c = &s.durable

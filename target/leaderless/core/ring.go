@@ -30,19 +30,34 @@ type Ring struct {
 	first  []uint16
 	shift  uint
 	orders []NodeID // the order of all nodes from token i on is orders[i*nodes:][:nodes]
+	// spread is how the nodes are spread over several data centres; nil with one.
+	spread *spread
 }
 
 // NewRing makes the ring of the named nodes, of which there are 1 to
 // MaxNodes, with the given number of virtual nodes each.
 func NewRing(names []string, virtualNodes int) *Ring {
-	type token struct {
-		at   uint64
-		node NodeID
+	owners := make([]ringOwner, len(names))
+	for i := range owners {
+		owners[i] = ringOwner{NodeID(i), NodeID(i)}
 	}
-	all := make([]token, 0, len(names)*virtualNodes)
-	for i, name := range names {
+	return newRing(names, owners, virtualNodes)
+}
+
+// ringOwner is a node on a ring. Its tokens are those of the name of another
+// node if it took that one's place.
+type ringOwner struct{ node, tokens NodeID }
+
+// newRing makes the ring of some of the named nodes. No two owners have the same tokens.
+func newRing(names []string, owners []ringOwner, virtualNodes int) *Ring {
+	type token struct {
+		at    uint64
+		owner ringOwner
+	}
+	all := make([]token, 0, len(owners)*virtualNodes)
+	for _, o := range owners {
 		for v := range virtualNodes {
-			all = append(all, token{hashString(name + "#" + strconv.Itoa(v)), NodeID(i)})
+			all = append(all, token{hashString(names[o.tokens] + "#" + strconv.Itoa(v)), o})
 		}
 	}
 	slices.SortFunc(all, func(a, b token) int {
@@ -50,9 +65,12 @@ func NewRing(names []string, virtualNodes int) *Ring {
 			return c
 		}
 		// Equal tokens are as good as impossible; by name, because a position changes when nodes are added.
-		return cmp.Compare(names[a.node], names[b.node])
+		if c := cmp.Compare(names[a.owner.tokens], names[b.owner.tokens]); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.owner.node, b.owner.node) // two that both took one node's place
 	})
-	r := &Ring{nodes: len(names), tokens: make([]uint64, len(all)), orders: make([]NodeID, len(all)*len(names))}
+	r := &Ring{nodes: len(owners), tokens: make([]uint64, len(all)), orders: make([]NodeID, len(all)*len(owners))}
 	for i := range all {
 		r.tokens[i] = all[i].at
 	}
@@ -65,15 +83,15 @@ func NewRing(names []string, virtualNodes int) *Ring {
 	last := len(all) - 1
 	order := r.orders[last*r.nodes:][:0]
 	for i := range all {
-		if node := all[(last+i)%len(all)].node; !slices.Contains(order, node) {
+		if node := all[(last+i)%len(all)].owner.node; !slices.Contains(order, node) {
 			order = append(order, node)
 		}
 	}
 	for i := last - 1; i >= 0; i-- {
 		next := r.orders[(i+1)*r.nodes:][:r.nodes]
-		order = append(r.orders[i*r.nodes:][:0], all[i].node)
+		order = append(r.orders[i*r.nodes:][:0], all[i].owner.node)
 		for _, node := range next {
-			if node != all[i].node {
+			if node != all[i].owner.node {
 				order = append(order, node)
 			}
 		}
@@ -95,12 +113,17 @@ func (r *Ring) index() {
 	}
 }
 
-// Order returns all nodes in the order in which they are responsible for key:
-// the home replicas, then the stand-ins. It must not be changed.
+// Order returns all nodes of the ring in the order in which the walk meets them: with
+// one data centre the home replicas, then the stand-ins. It must not be changed.
 func (r *Ring) Order(key string) []NodeID {
 	if len(r.tokens) == 0 {
 		return nil
 	}
+	return r.orders[r.token(key)*r.nodes:][:r.nodes:r.nodes]
+}
+
+// token is the first token at the key's position or after it.
+func (r *Ring) token(key string) int {
 	at := hashString(key)
 	i := int(r.first[at>>r.shift])
 	for i < len(r.tokens) && r.tokens[i] < at {
@@ -109,15 +132,17 @@ func (r *Ring) Order(key string) []NodeID {
 	if i == len(r.tokens) {
 		i = 0
 	}
-	return r.orders[i*r.nodes:][:r.nodes:r.nodes]
+	return i
 }
 
-// PreferenceList returns the key's n home replicas, or all nodes if there are
-// fewer. It must not be changed.
+// Nodes returns how many nodes are on the ring.
+func (r *Ring) Nodes() int { return r.nodes }
+
+// PreferenceList returns the key's home replicas, n in each data centre, or
+// all nodes of the ring if there are fewer. It must not be changed.
 func (r *Ring) PreferenceList(key string, n int) []NodeID {
-	order := r.Order(key)
-	n = max(0, min(n, len(order)))
-	return order[:n:n]
+	order, homes := r.placed(key, n)
+	return order[:homes:homes]
 }
 
 // hashString is FNV-1a followed by a finaliser, because the upper bits of

@@ -104,8 +104,10 @@ type Settings struct {
 	DurabilitySettings
 	DataTypeSettings
 
-	// ring is that of Nodes and VirtualNodes: made once, shared by all nodes with these settings.
+	// ring is that of the first members and VirtualNodes: made once, shared by all nodes with these settings.
 	ring *Ring
+	// quorum is what holds for requests that say nothing else.
+	quorum quorum
 }
 
 // Setting describes one setting, for help and messages.
@@ -166,7 +168,8 @@ func ParseSettings(nodes []string, given map[string]string) (Settings, error) {
 	if err := s.check(); err != nil {
 		return Settings{}, err
 	}
-	s.ring = NewRing(s.Nodes, s.VirtualNodes)
+	s.ring = s.firstRing()
+	s.ring.spreadOver(s.Datacenters, s.N, len(s.Nodes))
 	return s, nil
 }
 
@@ -186,13 +189,6 @@ func (s *Settings) Fetches() bool {
 
 // check finds what is wrong between settings.
 func (s *Settings) check() error {
-	if s.N > len(s.Nodes) {
-		return fmt.Errorf("n=%d > %d nodes: every replica needs a node of its own; set n ≤ %d or run at least %d nodes",
-			s.N, len(s.Nodes), len(s.Nodes), s.N)
-	}
-	if err := checkQuorums(s.N, s.W, s.R); err != nil {
-		return err
-	}
 	if s.Timestamps == TimestampsClient && s.Fetches() {
 		return fmt.Errorf("timestamps=client with writers that fetch (fetch=%s, repair=%s): the timestamp can come from the client or from the replicas, not from both; set timestamps=coordinator or fetch=off",
 			fetchNames[s.Fetch], repairNames[s.Repair])

@@ -14,11 +14,14 @@ func TestDefaults(t *testing.T) {
 	s, err := ParseSettings(fiveNames, nil)
 	require.NoError(t, err)
 	assert.Equal(t, NewRing(fiveNames, 16), s.ring)
-	s.ring = nil
+	assert.Equal(t, quorum{n: 3, homes: 3, w: 2, r: 2}, s.quorum)
+	s.ring, s.quorum = nil, quorum{}
 	assert.Equal(t, Settings{
 		Nodes: fiveNames, N: 3, W: 2, R: 2, Repair: RepairAsync, Fetch: FetchAuto, Hints: true, HintLog: true, Fsync: FsyncAlways, VirtualNodes: 16,
 		RepairSettings: defaultRepairSettings,
 		RequestTimeout: 500e6, StandInAfter: 100e6, HintRetry: 200e6, HintLimit: 65536, Heartbeat: 100e6, SuspectAfter: 1e9,
+		QuorumSettings:     QuorumSettings{Datacenters: 1},
+		MembershipSettings: MembershipSettings{GossipEvery: 1e9, PhiThreshold: 8},
 	}, s)
 	for _, d := range Describe() {
 		assert.Equal(t, d.Default, s.Map()[d.Name], d.Name)

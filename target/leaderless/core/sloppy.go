@@ -27,10 +27,10 @@ func (n *Node) standIn(op *operation, silent bool) (added int) {
 			continue
 		}
 		for _, node := range op.order[op.n:] {
-			if op.asks(node) || n.detector.suspects(n, node, n.now.Mono) {
+			if op.asks(node) || n.detector.suspects(n, node, n.now.Mono) || n.apart(node, op.order[home]) {
 				continue
 			}
-			op.legs = append(op.legs, leg{node: node, home: uint8(home), flags: legStandIn})
+			op.legs = append(op.legs, leg{node: node, home: uint8(home), datacenter: op.legs[home].datacenter, flags: legStandIn})
 			break
 		}
 	}
@@ -42,6 +42,9 @@ func (n *Node) needsStandIn(op *operation, home uint8, silent bool) bool {
 		l := &op.legs[i]
 		if l.home != home {
 			continue
+		}
+		if l.is(legPending) && op.phase != phaseWrite {
+			return false // it is not asked yet
 		}
 		if l.is(legAnswered) || !silent && !n.detector.suspects(n, l.node, n.now.Mono) {
 			return false

@@ -55,14 +55,14 @@ func (n *Node) startSurvey(a *Admin) {
 		n.answerAdmin(a, fmt.Sprintf("%d surveys are under way already: wait for them", maxSurveys))
 		return
 	}
-	order := n.ring.Order(a.Key)
+	order, homes := n.ring.placed(a.Key, n.settings.N)
 	s.last++
 	v := survey{
 		number: uint64(n.incarnation)<<requestBits | surveyBit | s.last&(surveyBit-1),
 		id:     a.ID, key: a.Key, at: n.now.Mono + n.settings.RequestTimeout, left: len(n.settings.Nodes),
 	}
 	for i, node := range order {
-		v.held = append(v.held, Held{Node: node, Home: i < n.settings.N})
+		v.held = append(v.held, Held{Node: node, Home: i < homes})
 	}
 	for i := range n.settings.Nodes { // those that are no members of the ring may still have something
 		if node := NodeID(i); v.of(node) == nil {

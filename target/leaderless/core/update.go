@@ -51,6 +51,9 @@ func (n *Node) updater(op *operation) *leg {
 	first := &op.legs[0]
 	for i := range op.legs[:op.n] {
 		l := &op.legs[i]
+		if l.is(legPending) {
+			continue // what it has is not complete
+		}
 		if l.node == n.id {
 			return l
 		}
@@ -102,7 +105,6 @@ func (n *Node) updated(m *Message) {
 	op.cell = m.Cell
 	op.phase = phaseWrite
 	n.standIn(op, false)
-	op.counted = 0
 	for i := range op.legs {
 		if other := &op.legs[i]; other != l && other.node != l.node {
 			n.ask(op, other, MessageWrite)

@@ -41,6 +41,7 @@ func (n *Node) startWrite(op *operation, time int64) {
 	} else {
 		op.course = courseWrite
 	}
+	op.demands(op.w, op.writes)
 	if n.settings.updates() {
 		n.startUpdate(op)
 		return
@@ -55,6 +56,10 @@ func (n *Node) startWrite(op *operation, time int64) {
 
 // written handles MessageWritten: the sender holds the version, or a newer one, durably.
 func (n *Node) written(m *Message) {
+	if m.StandsIn && m.Request == 0 {
+		n.hintPassed(m)
+		return
+	}
 	n.coordinator.trips.answer(n, m, MessageWrite)
 	op, l := n.find(m)
 	if op == nil || !l.is(legSent) || m.Cell.Version != op.cell.Version || l.is(legHolds) {
@@ -75,14 +80,17 @@ func (n *Node) written(m *Message) {
 func (n *Node) acknowledgedBy(op *operation, l *leg) {
 	if op.phase == phaseWrite {
 		op.count(l)
-		if op.counted < op.w {
+		if op.counted < op.need {
 			return
 		}
 		n.succeed(op)
 		op.phase = phaseLateAcknowledgements
 	}
 	// Stay until the last home replica has acknowledged: whoever does not gets a hint.
-	if !n.settings.Hints || op.homesHold() {
+	if n.settings.Purge == PurgeReported && op.homesHold() {
+		n.reportDeleted(op)
+	}
+	if !n.settings.Hints && n.settings.Purge != PurgeReported || op.homesHold() {
 		n.close(op)
 	}
 }
