@@ -126,14 +126,14 @@ func Dump(settings *core.Settings, entries []core.DumpEntry, hints []core.DumpHi
 	}
 	for i := range entries {
 		e := &entries[i]
-		value, tombstone := e.Cell.Value, e.Cell.Tombstone
-		if e.Cell.Object != nil {
-			shown := e.Cell.Object.Siblings()[0]
-			value, tombstone = shown.Value, shown.Tombstone
+		values := e.Values()
+		entry := history.DumpEntry{
+			Key: e.Key, Version: values[0].Version.String(), Value: string(values[0].Value), Tombstone: values[0].Tombstone, Home: names(settings, e.Home),
 		}
-		dump.Entries[i] = history.DumpEntry{
-			Key: e.Key, Version: e.Cell.Version.String(), Value: string(value), Tombstone: tombstone, Home: names(settings, e.Home),
+		for _, s := range values[1:] {
+			entry.Siblings = append(entry.Siblings, history.DumpSibling{Version: s.Version.String(), Value: string(s.Value), Tombstone: s.Tombstone})
 		}
+		dump.Entries[i] = entry
 	}
 	return dump
 }

@@ -12,6 +12,13 @@ const (
 	CodeOverloaded = "overloaded"
 	// CodeExhausted: there is no greater timestamp or sequence number left; nothing was written. Definite.
 	CodeExhausted = "exhausted"
+	// CodeObsolete: the writer has not seen what is there already; read and try
+	// again. Definite if the first replica found it, which stored nothing; else indeterminate.
+	CodeObsolete = "obsolete-version"
+	// CodeTooManySiblings: the write would leave more siblings than sibling-limit; read and write what takes their place. Definite.
+	CodeTooManySiblings = "too-many-siblings"
+	// CodeTooLarge: the key's values are too large together; as above. Definite.
+	CodeTooLarge = "too-large"
 	// CodeTimeout: the quorum was not reached in time. Indeterminate for a
 	// write whose messages were sent, definite for everything else.
 	CodeTimeout = "timeout"
@@ -78,7 +85,9 @@ type operation struct {
 	began   int64  // Now.Mono, for the evidence
 	key     string
 	// cell is the newest that was read, or what is written.
-	cell    Cell
+	cell Cell
+	// version is that of the write itself; cell may be a state with newer ones in it.
+	version Version
 	n, w, r int
 	// counted is how many legs' answers count in this phase, of the need, in the scope.
 	counted, need int
@@ -186,6 +195,9 @@ func (n *Node) problem(q *Request, u quorum) string {
 		return fmt.Sprintf("timestamp %d: timestamps are positive", q.Timestamp)
 	case q.Timestamp != 0 && (n.settings.Timestamps != TimestampsClient || q.Kind == RequestGet):
 		return "a timestamp: only writes may have one, and only with timestamps=client"
+	}
+	if problem := n.contextProblem(q); problem != "" {
+		return problem
 	}
 	return n.impossible(q, &u)
 }

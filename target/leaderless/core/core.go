@@ -239,7 +239,7 @@ type Evidence struct {
 	Required int
 	// Replicas are those that were asked, in the order of the preference list.
 	Replicas []ReplicaEvidence
-	// Phases are the steps taken, in order: "fetch", "write", "read", "write-back", "repair".
+	// Phases are the steps taken, in order: "fetch", "update", "write", "read", "write-back", "repair".
 	Phases []string
 	// Hints are the nodes for which a hint was written before the reply.
 	Hints []NodeID

@@ -36,7 +36,7 @@ func (n *Node) dataTypeProblem(q *Request) string {
 }
 
 // updateDataType is applyUpdate for counters, sets and maps.
-func (n *Node) updateDataType(have, write *Cell, u *update) (Cell, string) {
+func (n *Node) updateDataType(key string, have, write *Cell, u *update) (Cell, string) {
 	kind := n.settings.DataType.object()
 	state, ok := have.Object.(*dataType)
 	if !ok || state.kind != kind {
@@ -53,9 +53,13 @@ func (n *Node) updateDataType(have, write *Cell, u *update) (Cell, string) {
 	if u.operand == nil {
 		next = state.clear(seen)
 	} else {
+		actor := n.updateActor(key, state.seen, seen)
 		var problem string
-		if next, problem = state.update(u.operand, n.updateActor(state), seen, write.Version); problem != "" {
+		if next, problem = state.update(u.operand, actor, seen, write.Version); problem != "" {
 			return Cell{}, problem
+		}
+		if i, found := next.seen.find(actor); found {
+			n.madeEvent(key, Dot{Actor{actor.node, actor.epoch}, next.seen[i].counter})
 		}
 	}
 	cell := Cell{Version: have.Version, Object: next}
@@ -65,8 +69,20 @@ func (n *Node) updateDataType(have, write *Cell, u *update) (Cell, string) {
 	return cell, ""
 }
 
-// updateActor is under whose name this node updates the state.
-func (n *Node) updateActor(*dataType) updateActor { return updateActor{node: n.id} }
+// updateActor is under whose name this node updates a key whose state has seen
+// that, for a client that has seen the other; see actor.go.
+func (n *Node) updateActor(key string, state, context updateVector) updateActor {
+	actor := n.eventActor(key, state.vector(), context.vector())
+	return updateActor{actor.Node, actor.Epoch}
+}
+
+func (v updateVector) vector() Vector {
+	out := make(Vector, len(v))
+	for i, d := range v {
+		out[i] = VectorEntry{Actor: Actor{d.actor.node, d.actor.epoch}, Counter: d.counter}
+	}
+	return out
+}
 
 // rowWrite is what a write of a row stores, under the version that it was given.
 func (n *Node) rowWrite(version Version, u *update) Cell {
@@ -77,7 +93,7 @@ func (n *Node) rowWrite(version Version, u *update) Cell {
 }
 
 // rowsByValue says that columns of one time are decided by their values.
-func (s *Settings) rowsByValue() bool { return false }
+func (s *Settings) rowsByValue() bool { return s.TieBreak == TieBreakValue }
 
 // show puts the state of a key with an object into the reply to a request for it.
 func (op *operation) show(r *Reply) {

@@ -35,7 +35,7 @@ import (
 // updateActor is who made an update: a node, in one of the epochs of its memory.
 type updateActor struct {
 	node  NodeID
-	epoch uint32
+	epoch uint64
 }
 
 func (a updateActor) compare(b updateActor) int {
@@ -172,7 +172,7 @@ func unseen[T any](store []dotted[T], seen updateVector) (left []dotted[T]) {
 func replaceDotted[T any](dot updateDot, value T) []dotted[T] { return []dotted[T]{{dot, value}} }
 
 func appendActor(buf []byte, a updateActor) []byte {
-	return appendUvarint(append(buf, byte(a.node)), uint64(a.epoch))
+	return appendUvarint(append(buf, byte(a.node)), a.epoch)
 }
 
 func appendDot(buf []byte, d updateDot) []byte {
@@ -180,7 +180,7 @@ func appendDot(buf []byte, d updateDot) []byte {
 }
 
 func (d *decoder) updateDot() updateDot {
-	dot := updateDot{updateActor{NodeID(d.byte()), d.uint32()}, d.uvarint()}
+	dot := updateDot{updateActor{NodeID(d.byte()), d.uvarint()}, d.uvarint()}
 	if d.ok() && dot.counter == 0 {
 		d.fail("a dot with counter 0")
 	}

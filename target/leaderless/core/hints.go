@@ -133,7 +133,7 @@ func (n *Node) removeHint(home NodeID, key string, held *Cell) bool {
 // no more. With last write wins it told the version alone.
 func (n *Node) heldCovers(held, c *Cell) bool {
 	if c.Object == nil && held.Object == nil {
-		return held.Version.Compare(c.Version) >= 0
+		return n.order.versionCovers(held.Version, c.Version)
 	}
 	return n.covers(held, c)
 }

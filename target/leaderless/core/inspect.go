@@ -27,6 +27,30 @@ func (n *Node) Dump() []DumpEntry {
 	return entries
 }
 
+// Values are the values that the replica holds under the key, the last modified
+// one first: one with last write wins, else all siblings, tombstones among them.
+func (e *DumpEntry) Values() []Sibling {
+	switch o := e.Cell.Object.(type) {
+	case nil:
+		return []Sibling{{Version: e.Cell.Version, Value: e.Cell.Value, Tombstone: e.Cell.Tombstone}}
+	case *versions:
+		all := make([]Sibling, len(o.values))
+		for i := range o.values {
+			v := &o.values[i]
+			all[len(all)-1-i] = Sibling{Version: v.version, Dot: v.dot, Value: v.value, Tombstone: v.tombstone}
+		}
+		return all
+	default:
+		all := o.Siblings()
+		for i := range all {
+			if all[i].Version.IsZero() {
+				all[i].Version = e.Cell.Version
+			}
+		}
+		return all
+	}
+}
+
 // DumpHint is a hint that a node keeps.
 type DumpHint struct {
 	Key     string
@@ -125,6 +149,9 @@ func (n *Node) Incarnation() uint32 { return n.incarnation }
 // includes cells that are not durable yet, so nothing on its way gets lost. It
 // leaves out the hints with hint-log=off.
 func (n *Node) Records(yield func(record []byte) bool) {
+	if n.events.since != 0 && !yield(encodeRecord(n.eventRecord())) {
+		return
+	}
 	for _, s := range n.sortedSlots() {
 		if !yield(encodeRecord(&record{kind: recordCell, key: s.key, cell: s.memory})) {
 			return
@@ -162,6 +189,7 @@ func (n *Node) Digest() uint64 {
 	d.add(uint64(c.open.taken), uint64(c.repairs), c.open.last, uint64(c.sequence), uint64(c.lastTime))
 	n.digestMembership(&d)
 	d.add(n.replica.persists.last, uint64(n.replica.persists.taken), n.hints.dropped)
+	d.add(uint64(n.events.epochs), uint64(n.events.since))
 	return uint64(d)
 }
 

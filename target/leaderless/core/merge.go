@@ -9,6 +9,9 @@ package core
 // have is as new, with siblings and data types have includes want.
 func (n *Node) covers(have, want *Cell) bool {
 	if have.Object == nil && want.Object == nil {
+		if n.order != orderByVersion {
+			return n.order.covers(have, want)
+		}
 		return have.Compare(want) >= 0
 	}
 	return have.covers(want)
@@ -17,7 +20,7 @@ func (n *Node) covers(have, want *Cell) bool {
 // merge puts into one cell what the other has beside it, and says whether anything changed.
 func (n *Node) merge(into, from *Cell) bool {
 	if into.Object == nil && from.Object == nil {
-		if from.Compare(into) <= 0 {
+		if n.order != orderByVersion && n.order.covers(into, from) || n.order == orderByVersion && from.Compare(into) <= 0 {
 			return false
 		}
 		*into = *from
@@ -63,7 +66,7 @@ func (l *leg) answerCell() Cell { return Cell{Version: l.version, Object: l.obje
 // legCovers says that the leg's answer lacks nothing of the cell.
 func (n *Node) legCovers(l *leg, c *Cell) bool {
 	if c.Object == nil && l.object == nil {
-		return l.version.Compare(c.Version) >= 0
+		return n.order.behindNone(l.version, c.Version)
 	}
 	have := l.answerCell()
 	return n.covers(&have, c)

@@ -39,6 +39,11 @@ type Node struct {
 	ranges    rangeSet
 	entropy   antiEntropy
 	surveys   surveys
+	// order says which of two cells without an object stays.
+	order cellOrder
+	// events are those that this node made in causal clocks, carriedOut the updates.
+	events     eventMemory
+	carriedOut updateMemory
 
 	// of the step in progress
 	now      Now
@@ -82,6 +87,7 @@ func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[
 		ring:        settings.ring,
 		incarnation: incarnation,
 		random:      random,
+		order:       settings.order(),
 	}
 	n.replica.init()
 	n.coordinator.init()
@@ -99,6 +105,7 @@ func Boot(id NodeID, settings *Settings, incarnation uint32, records iter.Seq2[[
 	n.startMembership()
 	n.startRejoin()
 	n.antiEntropyStart()
+	n.startEvents()
 	n.tombstonesStart()
 	n.end()
 	return n, nil
@@ -158,6 +165,9 @@ func (n *Node) recover(records iter.Seq2[[]byte, error]) error {
 // recoverExtra hands a record to the mechanism that wrote it.
 func (n *Node) recoverExtra(key string, r *record) error {
 	switch r.kind {
+	case recordActor:
+		n.recoverEvents(r)
+		return nil
 	case recordPurged:
 		n.recoverPurge(key, &r.cell)
 		return nil
@@ -185,6 +195,7 @@ func (n *Node) Step(now Now, e *Event, out *Effects) {
 	case EventMessage:
 		if m := e.Message; m != nil && m.To == n.id && m.From != n.id && int(m.From) < len(n.settings.Nodes) {
 			n.detector.heard(n, m.From)
+			n.observe(m.Cell.Version.Time)
 			n.handle(m)
 		}
 	case EventRequest:

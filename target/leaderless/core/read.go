@@ -57,7 +57,7 @@ func (n *Node) readAnswered(m *Message) {
 	switch op.phase {
 	case phaseRead:
 		op.count(l)
-		n.merge(&op.cell, &m.Cell)
+		n.takeAnswer(&op.cell, &m.Cell)
 		if op.counted >= op.need {
 			n.readQuorum(op)
 		}
@@ -68,7 +68,7 @@ func (n *Node) readAnswered(m *Message) {
 			n.repaired(op)
 		}
 	case phaseLateAnswers:
-		n.merge(&op.cell, &m.Cell)
+		n.takeAnswer(&op.cell, &m.Cell)
 		if op.allAnswered() {
 			n.startAsyncRepair(op)
 		}

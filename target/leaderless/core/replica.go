@@ -40,6 +40,8 @@ type slot struct {
 	durable Cell
 	// pending is the persist of the memory cell, nil once it is durable.
 	pending *persist
+	// settled is the number of the persist that the durable cell came with; 0 if it came from the log.
+	settled uint64
 	// entry is the slot in its range; nil without anti-entropy, and for hints.
 	entry *rangeEntry
 	// entombed: it is one of tombstones.found.
@@ -76,7 +78,12 @@ func (n *Node) recoverCell(key []byte, c Cell) {
 	if s == nil {
 		s = n.replica.slot(string(key))
 	}
-	if !n.covers(&s.memory, &c) {
+	n.observe(c.Version.Time)
+	switch {
+	case n.settings.lastRecordWins():
+		c.Value = bytes.Clone(c.Value)
+		s.memory, s.durable = c, c
+	case !n.covers(&s.memory, &c):
 		c.Value = bytes.Clone(c.Value)
 		n.recoverSlot(s, &c)
 	}
@@ -91,6 +98,9 @@ func (n *Node) recoverSlot(s *slot, c *Cell) {
 // storeWrite handles MessageWrite: as a home replica, or as a stand-in that keeps a hint.
 func (n *Node) storeWrite(m *Message) {
 	answer := Message{Kind: MessageWritten, From: n.id, To: m.From, Origin: m.Origin, Request: m.Request, Key: m.Key, Cell: Cell{Version: m.Cell.Version}}
+	if n.settings.ObsoletePuts == ObsoletePutsRefuse && n.refusesWrite(m, &answer) {
+		return
+	}
 	if !m.StandsIn {
 		n.store(m.Key, &m.Cell, &answer)
 		return
@@ -104,21 +114,7 @@ func (n *Node) storeWrite(m *Message) {
 // the slot's whole cell, so that the last record alone covers all before it.
 func (n *Node) apply(s *slot, c *Cell, r *record, answer *Message) {
 	if n.merge(&s.memory, c) {
-		r.cell = s.memory
-		effect := Persist{Record: n.records.encode(r)}
-		if n.settings.Acknowledge == AcknowledgeBeforeLog {
-			effect.ID, effect.Eager = n.replica.persists.skip(), true
-			s.durable = s.memory
-		} else {
-			p := n.replica.newPersist()
-			p.slot, p.cell = s, s.memory
-			effect.ID = n.replica.persists.add(p)
-			s.pending = p
-		}
-		n.out.Persist = append(n.out.Persist, effect)
-		if effect.Eager {
-			n.durableChanged(s)
-		}
+		n.persist(s, r)
 	}
 	switch {
 	case answer == nil:
@@ -131,6 +127,25 @@ func (n *Node) apply(s *slot, c *Cell, r *record, answer *Message) {
 	}
 }
 
+// persist logs the slot's whole memory cell.
+func (n *Node) persist(s *slot, r *record) {
+	r.cell = s.memory
+	effect := Persist{Record: n.records.encode(r)}
+	if n.settings.Acknowledge == AcknowledgeBeforeLog {
+		effect.ID, effect.Eager = n.replica.persists.skip(), true
+		s.durable = s.memory
+	} else {
+		p := n.replica.newPersist()
+		p.slot, p.cell = s, s.memory
+		effect.ID = n.replica.persists.add(p)
+		s.pending = p
+	}
+	n.out.Persist = append(n.out.Persist, effect)
+	if effect.Eager {
+		n.durableChanged(s)
+	}
+}
+
 // durable handles EventDurable.
 func (n *Node) durable(id uint64) {
 	p := n.replica.persists.find(id)
@@ -139,7 +154,7 @@ func (n *Node) durable(id uint64) {
 	}
 	n.replica.persists.remove(id)
 	if s := p.slot; s != nil { // else it was no cell
-		changed := n.merge(&s.durable, &p.cell)
+		changed := n.becomesDurable(p, id)
 		if s.pending == p {
 			s.pending = nil
 		}
@@ -154,6 +169,19 @@ func (n *Node) durable(id uint64) {
 		do(n)
 	}
 	n.replica.release(p)
+}
+
+// becomesDurable says that the slot's durable cell changed by that persist.
+func (n *Node) becomesDurable(p *persist, id uint64) bool {
+	s := p.slot
+	if !n.settings.lastRecordWins() {
+		return n.merge(&s.durable, &p.cell)
+	}
+	if id < s.settled {
+		return false
+	}
+	s.durable, s.settled = p.cell, id
+	return true
 }
 
 // durableChanged tells the mechanisms that follow what a replica holds of a new durable cell.

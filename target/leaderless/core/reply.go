@@ -15,6 +15,8 @@ const (
 	courseFetch
 	courseFetchWrite
 	courseWrite
+	courseUpdate
+	courseUpdateWrite
 )
 
 // phasesOf are the possible values of Evidence.Phases; shared, never changed.
@@ -25,6 +27,9 @@ var phasesOf = [...][]string{
 	courseFetch:      {"fetch"},
 	courseFetchWrite: {"fetch", "write"},
 	courseWrite:      {"write"},
+
+	courseUpdate:      {"update"},
+	courseUpdateWrite: {"update", "write"},
 }
 
 // succeed answers the client with the operation's cell.
@@ -36,8 +41,8 @@ func (n *Node) succeed(op *operation) {
 	} else {
 		r.Cell.Value = nil
 	}
-	if op.cell.Object != nil {
-		op.show(r)
+	if op.cell.Object != nil || n.settings.Clock == ClockHybrid {
+		n.tellVersions(r, op)
 	}
 }
 
@@ -46,7 +51,7 @@ func (n *Node) fail(op *operation, status ReplyStatus, code, why string) {
 	r := n.reply(op, status)
 	r.Code, r.Message = code, why
 	if !op.get {
-		r.Cell = Cell{Version: op.cell.Version, Tombstone: op.cell.Tombstone}
+		r.Cell = Cell{Version: op.version, Tombstone: op.cell.Tombstone}
 	}
 }
 

@@ -26,7 +26,7 @@ type update struct {
 }
 
 // updates says that writes are carried out by a replica first.
-func (s *Settings) updates() bool { return s.DataType.joined() }
+func (s *Settings) updates() bool { return s.keepsSiblings() || s.DataType.joined() }
 
 // unsupported says why a request cannot be carried out with these settings; empty: it can.
 func (n *Node) unsupported(q *Request) string {
@@ -38,23 +38,28 @@ func (n *Node) unsupported(q *Request) string {
 
 // startUpdate sends the update to the replica that is to apply it.
 func (n *Node) startUpdate(op *operation) {
-	op.phase = phaseUpdate
+	op.phase, op.course = phaseUpdate, courseUpdate
 	l := n.updater(op)
 	m := n.message(MessageUpdate, l.node)
 	m.Origin, m.Request, m.Key, m.Cell = op.request, n.wireNumber(op), op.key, op.cell
 	m.Body = op.update
+	if l.is(legStandIn) {
+		m.StandsIn, m.HintFor = true, op.order[l.home]
+	}
 	l.flags |= legSent
 }
 
-// updater chooses the leg that applies the update.
+// updater chooses the leg that applies the update: this node's own, the first
+// that is not suspected, or a stand-in where all are and stand-ins may be asked.
 func (n *Node) updater(op *operation) *leg {
+	n.standIn(op, false)
 	first := &op.legs[0]
-	for i := range op.legs[:op.n] {
+	for i := range op.legs {
 		l := &op.legs[i]
 		if l.is(legPending) {
 			continue // what it has is not complete
 		}
-		if l.node == n.id {
+		if l.node == n.id && i < op.n {
 			return l
 		}
 		if n.detector.suspects(n, first.node, n.now.Mono) && !n.detector.suspects(n, l.node, n.now.Mono) {
@@ -64,49 +69,74 @@ func (n *Node) updater(op *operation) *leg {
 	return first
 }
 
-// storeUpdate handles MessageUpdate.
+// storeUpdate handles MessageUpdate: as a home replica on its own cell, as a
+// stand-in on what it keeps for the home replica.
 func (n *Node) storeUpdate(m *Message) {
 	u, ok := m.Body.(*update)
-	if !ok || m.Cell.Version.IsZero() {
+	if !ok || m.Cell.Version.IsZero() || !n.carriedOut.first(m.Cell.Version) {
 		return
 	}
+	answer := Message{Kind: MessageUpdated, From: n.id, To: m.From, Origin: m.Origin, Request: m.Request, Key: m.Key, StandsIn: m.StandsIn, HintFor: m.HintFor}
+	have := &noCell
+	if !m.StandsIn {
+		if s := n.replica.slots[m.Key]; s != nil {
+			have = &s.memory
+		}
+	} else if h := n.hints.find(m.HintFor, m.Key); h != nil {
+		have = &h.memory
+	}
+	cell, refused := n.applyUpdate(m.Key, have, &m.Cell, u)
+	if refused != nil {
+		answer.Body = refused
+		n.send(&answer)
+		return
+	}
+	answer.Cell = cell
+	if m.StandsIn {
+		n.keepHint(m.HintFor, m.Key, &cell, &answer)
+		return
+	}
+	// The outcome takes the place of what was there, whose join with it would undo a pruning.
 	s := n.replica.slot(m.Key)
-	cell, why := n.applyUpdate(&s.memory, &m.Cell, u)
-	if why != "" {
-		refusal := n.message(MessageUpdated, m.From)
-		refusal.Origin, refusal.Request, refusal.Key, refusal.Cell.Value = m.Origin, m.Request, m.Key, []byte(why)
+	s.memory = cell
+	n.persist(s, &record{kind: recordCell, key: m.Key})
+	if n.settings.Acknowledge == AcknowledgeBeforeLog {
+		n.send(&answer)
 		return
 	}
-	answer := Message{Kind: MessageUpdated, From: n.id, To: m.From, Origin: m.Origin, Request: m.Request, Key: m.Key, Cell: cell}
-	n.apply(s, &cell, &record{kind: recordCell, key: m.Key}, &answer)
+	s.pending.then = append(s.pending.then, answer)
 }
 
 // applyUpdate returns what becomes of a replica's cell by the write of the
 // given version and value, or why it can't be.
-func (n *Node) applyUpdate(have, write *Cell, u *update) (Cell, string) {
+func (n *Node) applyUpdate(key string, have, write *Cell, u *update) (Cell, *refusal) {
 	if n.settings.DataType.joined() {
-		return n.updateDataType(have, write, u)
+		cell, why := n.updateDataType(key, have, write, u)
+		if why != "" {
+			return Cell{}, &refusal{CodeBadRequest, why}
+		}
+		return cell, nil
 	}
-	return Cell{}, "keys are plain registers"
+	return n.writeVersions(key, have, write, u)
 }
 
-// updated handles MessageUpdated: the outcome goes to the other replicas. An
-// answer without a version says why the replica could not carry the update out.
+// updated handles MessageUpdated: the outcome goes to the other replicas.
 func (n *Node) updated(m *Message) {
 	op, l := n.find(m)
 	if op == nil || op.phase != phaseUpdate || !l.is(legSent) || l.is(legHolds) {
 		return
 	}
-	if m.Cell.Version.IsZero() { // it could not be done, and has not been
-		n.fail(op, StatusDefinite, CodeBadRequest, string(m.Cell.Value)+": nothing was changed")
+	if refused, ok := m.Body.(*refusal); ok {
+		n.fail(op, StatusDefinite, refused.code, refused.why+": nothing was written")
 		n.close(op)
 		return
 	}
 	op.cell = m.Cell
-	op.phase = phaseWrite
+	op.phase, op.course = phaseWrite, courseUpdateWrite
 	n.standIn(op, false)
+	_, l = n.find(m) // the list of legs may have moved
 	for i := range op.legs {
-		if other := &op.legs[i]; other != l && other.node != l.node {
+		if other := &op.legs[i]; other.node != l.node {
 			n.ask(op, other, MessageWrite)
 		}
 	}

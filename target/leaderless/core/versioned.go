@@ -89,9 +89,9 @@ type versioning struct {
 
 // versionWrite is a put or a delete that a replica is to carry out.
 type versionWrite struct {
-	// actor has given out all numbers up to floor for this key, as far as its node knows from elsewhere.
 	actor Actor
-	floor uint64
+	// dot is the event that the write became.
+	dot Dot
 	// context is what the writer has seen.
 	context Vector
 	value   versionedValue // but for its dot and its vector
@@ -140,8 +140,9 @@ func (s *versioning) write(have *versions, w *versionWrite) (*versions, versionP
 // next is the event of the write: one more than all that its actor, the
 // writer and the given vector know of. False: there is no greater number.
 func (w *versionWrite) next(known Vector) (Dot, bool) {
-	counter := max(w.floor, w.context.Counter(w.actor), known.Counter(w.actor))
-	return Dot{w.actor, counter + 1}, counter < math.MaxInt64
+	counter := max(w.context.Counter(w.actor), known.Counter(w.actor))
+	w.dot = Dot{w.actor, counter + 1}
+	return w.dot, counter < math.MaxInt64
 }
 
 // settle drops all but the last modified value where only that is kept.

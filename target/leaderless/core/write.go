@@ -3,24 +3,17 @@ package core
 import "math"
 
 // startTimestampedWrite starts a write whose time comes from the client, if it
-// gave one, or from this node's wall clock.
-//
-// The clock is made monotonic within one incarnation, as Cassandra does per
-// node: of two writes through the same node the later one has the greater
-// time, even if the clock was set back in between. Between nodes nothing
-// helps: the one whose clock is ahead wins, and an acknowledged write of
-// another node that came later in real time is silently older (DDIA ch. 8,
-// "Timestamps for ordering events").
+// gave one, or from this node's own clock; see timestamp.go.
 func (n *Node) startTimestampedWrite(op *operation, timestamp int64) {
 	if timestamp == 0 {
-		c := &n.coordinator
-		if c.lastTime == math.MaxInt64 {
+		var ok bool
+		if timestamp, ok = n.timestamp(); !ok {
 			n.fail(op, StatusDefinite, CodeExhausted, "the clock has reached its end: nothing was written")
 			n.close(op)
 			return
 		}
-		c.lastTime = max(n.now.Wall, c.lastTime+1)
-		timestamp = c.lastTime
+	} else if unit := n.settings.TimestampUnit; unit > 1 {
+		timestamp = inUnits(timestamp, unit)
 	}
 	n.startWrite(op, timestamp)
 }
@@ -36,15 +29,16 @@ func (n *Node) startWrite(op *operation, time int64) {
 	}
 	c.sequence++
 	op.cell.Version = Version{Time: time, Node: n.id, Incarnation: n.incarnation, Sequence: c.sequence}
-	if op.phase == phaseFetch {
-		op.course = courseFetchWrite
-	} else {
-		op.course = courseWrite
-	}
+	op.version = op.cell.Version
 	op.demands(op.w, op.writes)
 	if n.settings.updates() {
 		n.startUpdate(op)
 		return
+	}
+	if op.phase == phaseFetch {
+		op.course = courseFetchWrite
+	} else {
+		op.course = courseWrite
 	}
 	if n.settings.DataType == DataTypeRow {
 		op.cell = n.rowWrite(op.cell.Version, op.update)
@@ -67,6 +61,10 @@ func (n *Node) written(m *Message) {
 	}
 	if op.get {
 		n.repairAcknowledged(op, l)
+		return
+	}
+	if refused, ok := m.Body.(*refusal); ok {
+		n.writeRefused(op, l, refused)
 		return
 	}
 	l.flags |= legHolds | legAnswered
@@ -105,9 +103,13 @@ func (op *operation) homesHold() bool {
 }
 
 func (n *Node) writeTimeout(op *operation) {
-	if op.phase != phaseUpdate { // what would be written is not known yet
-		n.hintMissing(op)
+	if op.phase == phaseUpdate {
+		n.fail(op, StatusIndeterminate, CodeTimeout, "the replica that was to carry the write out did not answer within "+
+			formatDuration(n.settings.RequestTimeout)+": it may have been done, or may be done later")
+		n.close(op)
+		return
 	}
+	n.hintMissing(op)
 	n.fail(op, StatusIndeterminate, CodeTimeout, n.tooFew(op.tally(legHolds), op.w, "acknowledged the write", "it may have been done, or may be done later"))
 	n.close(op)
 }

@@ -114,9 +114,14 @@ func (s *Server) dump() (*history.Dump, bool) {
 	dump := &history.Dump{Entries: make([]history.DumpEntry, 0, len(entries)), Hints: make([]history.DumpHint, 0, len(hints))}
 	for i := range entries {
 		e := &entries[i]
-		dump.Entries = append(dump.Entries, history.DumpEntry{
-			Key: e.Key, Version: e.Cell.Version.String(), Value: string(e.Cell.Value), Tombstone: e.Cell.Tombstone, Home: s.names(e.Home),
-		})
+		values := e.Values()
+		entry := history.DumpEntry{
+			Key: e.Key, Version: values[0].Version.String(), Value: string(values[0].Value), Tombstone: values[0].Tombstone, Home: s.names(e.Home),
+		}
+		for _, v := range values[1:] {
+			entry.Siblings = append(entry.Siblings, history.DumpSibling{Version: v.Version.String(), Value: string(v.Value), Tombstone: v.Tombstone})
+		}
+		dump.Entries = append(dump.Entries, entry)
 	}
 	for _, h := range hints {
 		dump.Hints = append(dump.Hints, history.DumpHint{Key: h.Key, Version: h.Version.String(), For: s.settings.Nodes[h.Home]})
