@@ -136,7 +136,7 @@ func (k *kinds) lookAt(key *keyOperations) {
 	k.sets = k.sets || key.object == setObject
 	k.counters = k.counters || key.object == counterObject
 	k.rows = k.rows || key.object == registerObject && key.rows
-	k.siblings = k.siblings || key.keepsSiblings()
+	k.siblings = k.siblings || key.keepsSiblings() || key.object == siblingObject
 }
 
 // readAndWritten is what the claims about reads need. They don't speak of counters.
@@ -166,7 +166,7 @@ func claims() []claim {
 		},
 		{
 			Claim{NoLostWrites, "No acknowledged write disappears: the final reads return it, or a value that may be newer; an acknowledged element stays in its set."},
-			readAndWritten, checkLostWrites,
+			readAndWritten, ofLists(checkLostWrites),
 		},
 		{
 			Claim{NoStaleReads, "No read returns a value that was certainly overwritten by an acknowledged write before the read began."},

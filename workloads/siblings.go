@@ -3,6 +3,7 @@ package workloads
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/refute-lab/refute/harness/generator"
@@ -108,28 +109,32 @@ func (Siblings) Perform(ctx context.Context, c Config, m *Memory, client target.
 	return told(written, false)
 }
 
-// told is the outcome of a read or a write that tells versions. Of a store that
-// has none, a read tells its value alone.
+// told is the outcome of a read or a write that tells versions. Of a store
+// without dots, a read tells its values alone.
 func told(v target.Versions, read bool) Outcome {
 	out := Outcome{Type: history.Ok, Evidence: v.Evidence}
 	tells := history.Versions{Context: v.Counters}
+	for _, text := range v.Values {
+		value, err := strconv.ParseInt(string(text), 10, 64)
+		if err != nil {
+			return Outcome{Type: history.Fail, Error: fmt.Sprintf("something else wrote the value %q", text), Evidence: v.Evidence}
+		}
+		tells.Values = append(tells.Values, value)
+	}
+	dotless := len(v.Dots) < len(v.Values) || slices.Contains(v.Dots, history.Dot{})
 	switch {
 	case !read && v.Own == (history.Dot{}):
 		return out
 	case !read:
-		tells.Dots = []history.Dot{v.Own}
+		tells.Values, tells.Dots = nil, []history.Dot{v.Own}
 	case len(v.Values) == 0 && len(v.Counters) == 0:
 		out.Value = history.NilValue()
 		return out
+	case dotless:
+		out.Value = history.ListValue(tells.Values)
+		return out
 	default:
 		tells.Dots = v.Dots
-		for _, text := range v.Values {
-			value, err := strconv.ParseInt(string(text), 10, 64)
-			if err != nil {
-				return Outcome{Type: history.Fail, Error: fmt.Sprintf("something else wrote the value %q", text), Evidence: v.Evidence}
-			}
-			tells.Values = append(tells.Values, value)
-		}
 	}
 	value, err := tells.Value()
 	if err != nil {

@@ -19,9 +19,10 @@ import (
 // that it depends on nothing but its arguments and the answers. Coroutines
 // would do the same; they cost several times as much.
 type caller struct {
-	node    string
-	answers []answer
-	next    int
+	node     string
+	settings *core.Settings
+	answers  []answer
+	next     int
 	// asked says that there is a new call, and request what it is.
 	asked   bool
 	request core.Request
@@ -47,8 +48,8 @@ var (
 	errExpired = &target.Error{Message: "the operation's deadline is over"}
 )
 
-func (c *caller) begin(node string, answers []answer, expired bool) {
-	*c = caller{node: node, answers: answers, expired: expired}
+func (c *caller) begin(node string, settings *core.Settings, answers []answer, expired bool) {
+	*c = caller{node: node, settings: settings, answers: answers, expired: expired}
 }
 
 // Ready is not part of an operation.

@@ -151,3 +151,44 @@ func SwapOf(node, key string, r *core.Reply, evidence *history.Evidence) (target
 	swap.Actual = actual
 	return swap, nil
 }
+
+// VersionsOf returns what a client makes of the reply to a get or a write of a
+// key whose concurrent values stand side by side. Own is the write's dot.
+func VersionsOf(settings *core.Settings, r *core.Reply, evidence *history.Evidence) (target.Versions, error) {
+	if r.Status != core.StatusOK {
+		_, err := Written(r, evidence)
+		return target.Versions{Evidence: evidence}, err
+	}
+	v := target.Versions{Context: r.Context, Evidence: evidence}
+	if r.Siblings == nil && r.Found { // a plain register
+		v.Values = [][]byte{r.Cell.Value}
+		return v, nil
+	}
+	for i := range r.Siblings {
+		s := &r.Siblings[i]
+		dot := dotOf(settings, s.Dot)
+		if s.Version == r.Cell.Version {
+			v.Own = dot
+		}
+		if !s.Tombstone {
+			v.Values, v.Dots = append(v.Values, s.Value), append(v.Dots, dot)
+		}
+	}
+	context, err := core.ParseContext(r.Context)
+	if err != nil {
+		return target.Versions{}, &target.Error{Message: "the node's own context cannot be read: " + err.Error(), Evidence: evidence}
+	}
+	v.Counters = make(map[string]int64, len(context.Seen))
+	for _, e := range context.Seen {
+		v.Counters[e.Actor.Name(settings.Nodes[e.Actor.Node])] = int64(e.Counter)
+	}
+	return v, nil
+}
+
+// dotOf is the dot as histories tell it; the zero one for none.
+func dotOf(settings *core.Settings, d core.Dot) history.Dot {
+	if d.IsZero() {
+		return history.Dot{}
+	}
+	return history.Dot{Node: d.Actor.Name(settings.Nodes[d.Actor.Node]), Counter: int64(d.Counter)}
+}
