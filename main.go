@@ -87,7 +87,7 @@ invalid, 254 wrong usage or unusable input, 255 the harness itself failed.`,
 	root.SetErr(stderr)
 	// A bare `refute` shows its help; anything unknown is an error.
 	root.AddCommand(runCommand(stdout, stderr), exploreCommand(stdout, stderr), shrinkCommand(stdout, stderr),
-		checkCommand(stdout, stderr), catalogueCommand(stdout, stderr), doctorCommand(stdout), cleanCommand(stdout))
+		checkCommand(stdout, stderr), catalogueCommand(stdout, stderr), sweepCommand(stdout, stderr), doctorCommand(stdout), cleanCommand(stdout))
 	return root
 }
 

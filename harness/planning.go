@@ -140,7 +140,7 @@ func newPlan(r Request) (*plan.Plan, target.System, error) {
 		Workload: plan.Workload{Name: workload.Name(), Concurrency: r.Concurrency, Rate: r.Rate,
 			Settings: workloadSettings},
 		Nemesis:      kinds,
-		Schedule:     nemesis.Schedule(r.Seed, kinds, nodes, r.TimeLimit, nemesis.ScheduleOptions{Datacenters: target.DatacentersOf(system)}),
+		Schedule:     nemesis.Schedule(r.Seed, kinds, nodes, r.TimeLimit, nemesis.ScheduleOptions{Caps: caps, Datacenters: target.DatacentersOf(system)}),
 		Surroundings: surroundings,
 		Claims:       claims,
 		Expect:       r.Expect,

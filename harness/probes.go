@@ -38,6 +38,20 @@ func (r *Run) Clock(ctx context.Context, node string) (time.Time, error) {
 	return clock.Clock(ctx)
 }
 
+// Operate gives the node an operator's command and returns what it answered.
+func (r *Run) Operate(ctx context.Context, node, command, peer string) (string, error) {
+	client, err := r.connect(node)
+	if err != nil {
+		return "", err
+	}
+	defer client.Close()
+	operator, ok := client.(target.Operator)
+	if !ok {
+		return "", fmt.Errorf("the target takes no commands")
+	}
+	return operator.Operate(ctx, command, peer)
+}
+
 // makeNemesis asks every agent what it can do and refuses, by name and with
 // the remedy, a fault that could not be made or not be verified.
 func (r *Run) makeNemesis(ctx context.Context) error {
@@ -57,12 +71,16 @@ func (r *Run) makeNemesis(ctx context.Context) error {
 	}
 	defer client.Close()
 	_, environment.TargetClock = client.(target.Clock)
+	_, environment.TargetOperator = client.(target.Operator)
 	if err := nemesis.Available(environment, faultKinds(r.plan.Schedule)); err != nil {
 		return &UsageError{err}
 	}
 	config := nemesis.Config{Cluster: r.cluster, Ready: r, Recorder: r.recorder}
 	if environment.TargetClock {
 		config.Clock = r
+	}
+	if environment.TargetOperator {
+		config.Operator = r
 	}
 	r.nemesis.Store(nemesis.New(config))
 	return nil

@@ -18,6 +18,8 @@ type Environment struct {
 	Target string
 	// TargetClock says that the target's client tells its node's clock (target.Clock).
 	TargetClock bool
+	// TargetOperator says that the target's client takes commands (target.Operator).
+	TargetOperator bool
 }
 
 // RefusedError says that a kind of fault is not available, why, and what to do about it.
@@ -82,6 +84,12 @@ func (e Environment) refuse(k *kind) error {
 		}
 		return r
 	}
+	if k.operator {
+		if !e.TargetOperator {
+			return refuseOperator(e.Target)
+		}
+		return nil // no agent takes part
+	}
 	// The reason of an agent carries its remedy already. Agents differ seldom: one message for those that agree.
 	var reason string
 	var unable []string
@@ -99,6 +107,14 @@ func (e Environment) refuse(k *kind) error {
 		return nil
 	}
 	return &RefusedError{Kind: k.name, Nodes: unable, Reason: reason, Remedy: fmt.Sprintf("or leave %s out of --nemesis", k.name)}
+}
+
+func refuseOperator(target string) *RefusedError {
+	if target == "" {
+		target = "under test"
+	}
+	return &RefusedError{Kind: Operator, Reason: fmt.Sprintf("the target %s takes no commands", target),
+		Remedy: "let its client implement target.Operator, or leave operator out of --nemesis"}
 }
 
 func refuseClock() *RefusedError {
@@ -176,13 +192,14 @@ func checkParticulars(f *plan.Fault) error {
 	for _, p := range []struct {
 		given bool
 		field string
-		kind  string
+		kinds []string
 	}{
-		{len(f.Cuts) > 0, "cuts", Partition}, {f.Hold, "hold", Partition}, {f.Clock != nil, "clock", Clock},
-		{f.Network != nil, "network", Network}, {f.Delay != 0, "delay", Disk},
+		{len(f.Cuts) > 0, "cuts", []string{Partition}}, {f.Hold, "hold", []string{Partition}}, {f.Clock != nil, "clock", []string{Clock}},
+		{f.Network != nil, "network", []string{Network}}, {f.Delay != 0, "delay", []string{Disk}},
+		{f.Peer != "", "peer", []string{Operator, DiskLoss}}, {f.SnapshotAge != 0, "snapshot_age", []string{DiskLoss}},
 	} {
-		if p.given && f.Kind != p.kind {
-			return fmt.Errorf("%q in a fault of the kind %s: only the kind %s has it", p.field, f.Kind, p.kind)
+		if p.given && !slices.Contains(p.kinds, f.Kind) {
+			return fmt.Errorf("%q in a fault of the kind %s: only the kind %s has it", p.field, f.Kind, strings.Join(p.kinds, " or "))
 		}
 	}
 	return nil

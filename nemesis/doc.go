@@ -32,6 +32,12 @@
 // no worse to them. Caps tells what a backend can do and refuses the rest by
 // name; the rest of this page is about containers.
 //
+// Operators' commands and lost disks are made only where they are asked for by
+// name. No store promises what it promised when a disk is lost, and a command
+// that a store refuses (a node that is a member already joins) is an answer:
+// what it was is in the evidence. On containers a disk that is lost is empty
+// afterwards; those that are restored are the simulation's.
+//
 // # The life of a fault
 //
 // inject → verify → heal → verify. All four are recorded in the history as two

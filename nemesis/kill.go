@@ -22,10 +22,14 @@ func killKind() *kind {
 		describe: describeTargets("kill"),
 		check:    checkTargets,
 		begin: func(n *Nemesis, f *plan.Fault) effect {
-			return &kill{n: n, fault: f.ID, targets: inOrder(n.nodes, f.Targets),
-				before: map[string]protocol.Process{}, spawned: map[string]time.Time{}}
+			return newKill(n, f)
 		},
 	}
+}
+
+func newKill(n *Nemesis, f *plan.Fault) *kill {
+	return &kill{n: n, fault: f.ID, targets: inOrder(n.nodes, f.Targets),
+		before: map[string]protocol.Process{}, spawned: map[string]time.Time{}}
 }
 
 // outageShapes are whom a kill or a power cut may hit.

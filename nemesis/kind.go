@@ -28,6 +28,10 @@ const (
 	Network = "network"
 	// Disk makes the disks of some nodes slow, stall or fail.
 	Disk = "disk"
+	// Operator gives commands to nodes while they are at work.
+	Operator = "operator"
+	// DiskLoss ends the processes of some nodes, as Kill does, and starts them with another disk.
+	DiskLoss = "disk-loss"
 	// None stands for no fault at all in a list of kinds.
 	None = "none"
 )
@@ -55,6 +59,13 @@ type kind struct {
 	// simulation says why containers cannot do it, for kinds that only the
 	// simulation has. Those have no begin. Empty for all others.
 	simulation string
+	// named: it is drawn only where it is asked for by name, never as one of all kinds.
+	named bool
+	// operator: it needs a target whose nodes take commands.
+	operator bool
+	// unable says why containers cannot do a shape, where they can do others of
+	// the kind; empty if they can. nil: they can do all.
+	unable func(shape string) string
 	// span returns the shortest and the longest duration in a random schedule of a run of the given length.
 	span func(shape string, length time.Duration, o ScheduleOptions) (shortest, longest time.Duration)
 	// draw fills in the shape's particulars: targets, cuts, clock, …. must asks
@@ -108,7 +119,7 @@ type observation struct {
 // kinds returns every kind, in the order in which help shows them. It is a
 // function because the kinds' functions come back to it.
 func kinds() []*kind {
-	return []*kind{partitionKind(), pauseKind(), killKind(), clockKind(), powerKind(), networkKind(), diskKind()}
+	return []*kind{partitionKind(), pauseKind(), killKind(), clockKind(), powerKind(), networkKind(), diskKind(), operatorKind(), diskLossKind()}
 }
 
 func lookup(name string) *kind {
@@ -146,24 +157,28 @@ type Description struct {
 	Shapes []ShapeDescription
 	// SimulationOnly: containers cannot do it; see ContainerCaps.
 	SimulationOnly bool
+	// Named: it is made only where it is asked for by name.
+	Named bool
 }
 
 // ShapeDescription describes a shape of a kind, for help.
 type ShapeDescription struct {
 	Name string
 	Help string
+	// SimulationOnly: containers cannot do the shape, though they can do others of its kind.
+	SimulationOnly bool
 }
 
 // Kinds describes every kind of fault and its shapes, in a fixed order.
 func Kinds() []Description {
 	var all []Description
 	for _, k := range kinds() {
-		d := Description{Name: k.name, Help: k.help, SimulationOnly: k.simulation != ""}
+		d := Description{Name: k.name, Help: k.help, SimulationOnly: k.simulation != "", Named: k.named}
 		if d.SimulationOnly {
 			d.Help += " (simulation only)"
 		}
 		for _, s := range k.shapes {
-			d.Shapes = append(d.Shapes, ShapeDescription{Name: s.name, Help: s.help})
+			d.Shapes = append(d.Shapes, ShapeDescription{Name: s.name, Help: s.help, SimulationOnly: k.unable != nil && k.unable(s.name) != ""})
 		}
 		all = append(all, d)
 	}

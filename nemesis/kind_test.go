@@ -27,11 +27,12 @@ func TestKindsDescribeEverything(t *testing.T) {
 			seen[shape.Name] = true
 		}
 	}
-	assert.Equal(t, []string{Partition, Pause, Kill, Clock, Power, Network, Disk}, names)
+	assert.Equal(t, []string{Partition, Pause, Kill, Clock, Power, Network, Disk, Operator, DiskLoss}, names)
 	// The agents know the kinds by the same names.
 	assert.Equal(t, []string{protocol.FaultPartition, protocol.FaultPause, protocol.FaultKill, protocol.FaultClock}, ContainerCaps().Kinds())
 	for _, k := range Kinds() {
-		assert.Equal(t, !slices.Contains(ContainerCaps().Kinds(), k.Name), k.SimulationOnly, k.Name)
+		assert.Equal(t, k.SimulationOnly, ContainerCaps().AllowKinds([]string{k.Name}) != nil, k.Name)
+		assert.Equal(t, k.Named, !slices.Contains(SimulationCaps().Kinds(), k.Name), k.Name)
 		assert.Equal(t, k.SimulationOnly, strings.HasSuffix(k.Help, " (simulation only)"), k.Help)
 		assert.Equal(t, k.SimulationOnly, lookup(k.Name).begin == nil, k.Name)
 		assert.Contains(t, swarmKinds, k.Name)
@@ -68,11 +69,11 @@ func TestUnknownKinds(t *testing.T) {
 		require.ErrorAs(t, err, &unknown, name)
 		assert.Equal(t, name, unknown.Name)
 		assert.Equal(t, nearest, unknown.Nearest, name)
-		assert.Contains(t, err.Error(), "want some of partition, pause, kill, clock, power, network, disk, or none")
+		assert.Contains(t, err.Error(), "want some of partition, pause, kill, clock, power, network, disk, operator, disk-loss, or none")
 		assert.NotContains(t, err.Error(), "\n")
 	}
 	_, err := ParseKinds([]string{"partitoin"})
-	assert.EqualError(t, err, `unknown nemesis "partitoin" (did you mean partition?): want some of partition, pause, kill, clock, power, network, disk, or none`)
+	assert.EqualError(t, err, `unknown nemesis "partitoin" (did you mean partition?): want some of partition, pause, kill, clock, power, network, disk, operator, disk-loss, or none`)
 }
 
 func TestDescribe(t *testing.T) {

@@ -3,6 +3,7 @@ package nemesis
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -56,6 +57,8 @@ type Config struct {
 	Recorder Recorder
 	// Clock is nil where the target does not tell its clock; clock faults are refused then.
 	Clock ClockReader
+	// Operator is nil where the target takes no commands; they are refused then.
+	Operator Commander
 	// Timer is nil for the real time.
 	Timer Timer
 	// HealTimeout bounds how long a fault may take to heal, from the first try
@@ -70,6 +73,7 @@ type Nemesis struct {
 	ready       Ready
 	recorder    Recorder
 	clock       ClockReader
+	operator    Commander
 	timer       Timer
 	healTimeout time.Duration
 
@@ -109,7 +113,7 @@ const (
 
 // New returns a nemesis. Cluster, Ready and Recorder must be set.
 func New(c Config) *Nemesis {
-	n := &Nemesis{cluster: c.Cluster, ready: c.Ready, recorder: c.Recorder, clock: c.Clock, timer: c.Timer,
+	n := &Nemesis{cluster: c.Cluster, ready: c.Ready, recorder: c.Recorder, clock: c.Clock, operator: c.Operator, timer: c.Timer,
 		healTimeout: c.HealTimeout, nodes: c.Cluster.Nodes(), links: newLinks(), holds: newHolds(), clocks: newClocks(),
 		lifetime: map[string]time.Duration{}, expired: map[string][]string{}, runs: map[int]context.CancelFunc{}}
 	if n.timer == nil {
@@ -156,6 +160,9 @@ func (n *Nemesis) Run(ctx context.Context, schedule []plan.Fault) error {
 	}
 	if len(clockNodes) > 0 && n.clock == nil {
 		return refuseClock()
+	}
+	if n.operator == nil && slices.ContainsFunc(schedule, func(f plan.Fault) bool { return lookup(f.Kind).operator }) {
+		return refuseOperator("")
 	}
 	ctx, finish := n.beginRun(ctx)
 	defer finish()

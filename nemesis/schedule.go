@@ -18,6 +18,9 @@ type ScheduleOptions struct {
 	// Shortest and Longest bound a fault's duration; 1 s and 5 s. Outages of a
 	// majority last at most three fifths of Longest; clock faults may last a third of the run.
 	Shortest, Longest time.Duration
+	// Caps are what the backend can do: shapes that it cannot are not drawn. The
+	// zero value leaves none out.
+	Caps Caps
 	// Datacenters has the nodes of each data centre of the target. Without at
 	// least two there are no partitions of that shape.
 	Datacenters [][]string
@@ -169,7 +172,8 @@ func (b *board) deal(wanted []*kind) []*slot {
 func (b *board) dealShapes(k *kind, slots []*slot) {
 	var possible []*shape
 	for i := range k.shapes {
-		if len(b.nodes) >= k.shapes[i].nodes && (k.shapes[i].name != Datacenters || len(b.options.Datacenters) > 1) {
+		if s := &k.shapes[i]; len(b.nodes) >= s.nodes && b.options.Caps.unable(k, s.name) == "" &&
+			(s.name != Datacenters || len(b.options.Datacenters) > 1) {
 			possible = append(possible, &k.shapes[i])
 		}
 	}

@@ -224,7 +224,8 @@ func checkComplete(t *testing.T, seed uint64, kinds, nodes []string, length time
 // Over a long run each shape comes about as often as the others of its kind.
 func TestEveryShapeGetsItsTurn(t *testing.T) {
 	shapes := map[string]map[string]int{}
-	for _, f := range Schedule(7, everyKind, plan.NodeNames(5), 20*time.Minute, ScheduleOptions{Datacenters: [][]string{{"n1", "n2", "n3"}, {"n4", "n5"}}}) {
+	options := ScheduleOptions{Datacenters: [][]string{{"n1", "n2", "n3"}, {"n4", "n5"}}}
+	for _, f := range Schedule(7, append(slices.Clone(everyKind), Operator, DiskLoss), plan.NodeNames(5), 40*time.Minute, options) {
 		if shapes[f.Kind] == nil {
 			shapes[f.Kind] = map[string]int{}
 		}

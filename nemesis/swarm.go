@@ -63,7 +63,7 @@ func (o SwarmOptions) filled(length time.Duration) SwarmOptions {
 
 // swarmKinds are the kinds that Swarm draws from. A kind's place is part of the
 // identity of its draws: new ones come last.
-var swarmKinds = [...]string{Partition, Pause, Kill, Clock, Power, Network, Disk}
+var swarmKinds = [...]string{Partition, Pause, Kill, Clock, Power, Network, Disk, Operator, DiskLoss}
 
 // Swarm draws the schedule of one seed of an exploration. Unlike Schedule's,
 // it is not meant to have something of everything: what seeds have in common
@@ -301,6 +301,8 @@ func (s *swarm) particulars(f *plan.Fault) bool {
 	case Kill, Power:
 		s.outage(f, n)
 		return true
+	case Operator, DiskLoss:
+		return s.deliberate(f)
 	}
 	k := 1
 	if r.IntN(2) == 0 {
@@ -318,6 +320,18 @@ func (s *swarm) particulars(f *plan.Fault) bool {
 			f.Delay = drawSlowness(r)
 		}
 	}
+	return true
+}
+
+// deliberate draws what is done to one node, maybe with the help of another.
+func (s *swarm) deliberate(f *plan.Fault) bool {
+	k := lookup(f.Kind)
+	shape := &k.shapes[s.random.IntN(len(k.shapes))]
+	if len(s.nodes) < shape.nodes {
+		return false
+	}
+	f.Shape = shape.name
+	k.draw(s.random, s.nodes, false, f)
 	return true
 }
 

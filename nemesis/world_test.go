@@ -51,6 +51,7 @@ type worldNode struct {
 	pauses      map[string]bool
 	kills       map[string]bool
 	skews       map[string]worldSkew
+	files       int // in the data directory, of 100 bytes each
 }
 
 type worldSkew struct {
@@ -138,6 +139,13 @@ func (w *world) carryOut(ctx context.Context, node string, r protocol.Request) (
 		if s.pid != 0 {
 			s.pid, s.exit = 0, "signal: killed"
 		}
+	case protocol.OpEmpty:
+		if !s.kills[r.Fault] || s.pid != 0 {
+			return nil, fmt.Errorf("the kill of fault %q does not hold the node down", r.Fault)
+		}
+		e := protocol.Emptied{Files: s.files, Bytes: int64(s.files) * 100}
+		s.files = 0
+		return e, nil
 	case protocol.OpSpawn:
 		delete(s.kills, r.Fault)
 		if r.Fault == "" {

@@ -61,6 +61,35 @@ type Controlled interface {
 	Control() (System, error)
 }
 
+// Expected is what theory says of a claim.
+type Expected string
+
+// What theory may say.
+const (
+	// ExpectHolds: no run may refute the claim.
+	ExpectHolds Expected = "holds"
+	// ExpectRefuted: the faults that are made show it to be wrong, given enough runs.
+	ExpectRefuted Expected = "refuted"
+	// ExpectPossible: theory excludes neither, or does not speak of the configuration.
+	ExpectPossible Expected = "possible"
+)
+
+// Expectation is what theory says of a claim, and why.
+type Expectation struct {
+	Expected Expected `json:"expected"`
+	// Reason is one sentence.
+	Reason string `json:"reason"`
+}
+
+// Theory is a system of which is known which claims hold in its configuration
+// and which do not.
+type Theory interface {
+	System
+	// Expect says what is to be expected of the claim under faults of the
+	// given kinds, by their names in package nemesis.
+	Expect(claim string, faults []string) Expectation
+}
+
 // Located is a system whose nodes may be in several data centres: links between
 // those are slower, and are cut as a whole (see the partitions of that shape).
 type Located interface {
@@ -307,6 +336,15 @@ type Quieter interface {
 type Clock interface {
 	// Clock returns the node's wall clock, read between the request's sending and its answer.
 	Clock(ctx context.Context) (time.Time, error)
+}
+
+// Operator is a client of a target whose nodes take an operator's commands:
+// repair, snapshot, compact, join, leave, replace. Without it such faults are refused.
+type Operator interface {
+	// Operate gives the node a command. peer is the node whose place it takes,
+	// for replace, and empty otherwise. What it returns is what the node
+	// answered, also where it refused; an error means that nobody knows.
+	Operate(ctx context.Context, command, peer string) (answer string, err error)
 }
 
 // Error is an error whose meaning for the operation is known.

@@ -148,6 +148,12 @@ type Fault struct {
 	Network *Network `json:"network,omitempty"`
 	// Delay is by how much a slow disk is slower at each record; 0 for other faults.
 	Delay Duration `json:"delay,omitempty"`
+	// Peer is another node that the fault needs: whose disk is copied, or whose
+	// place an operator lets the target take. Empty for most.
+	Peer string `json:"peer,omitempty"`
+	// SnapshotAge is how long before the fault the snapshot was taken from which
+	// a lost disk is restored, at the start of the main phase at the earliest; 0 for other faults.
+	SnapshotAge Duration `json:"snapshot_age,omitempty"`
 }
 
 // Network is what a network fault does to every link from or to its targets.

@@ -196,6 +196,14 @@ func (f *Fault) validate(at string, nodes int) error {
 	if f.Delay < 0 {
 		return invalid(at+".delay", "%s is negative", f.Delay)
 	}
+	if f.Peer != "" {
+		if err := node(at+".peer", f.Peer); err != nil {
+			return err
+		}
+	}
+	if f.SnapshotAge < 0 {
+		return invalid(at+".snapshot_age", "%s is negative", f.SnapshotAge)
+	}
 	if err := f.Network.validate(at + ".network"); err != nil {
 		return err
 	}

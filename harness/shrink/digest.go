@@ -27,7 +27,8 @@ func appendPlan(b []byte, p *plan.Plan) []byte {
 	for i := range p.Schedule {
 		f := &p.Schedule[i]
 		b = appendTexts(b, f.ID, f.Kind, f.Shape)
-		b = appendNumbers(b, int64(len(f.Targets)), int64(len(f.Cuts)), int64(f.At), int64(f.Duration), int64(f.Delay))
+		b = appendNumbers(b, int64(len(f.Targets)), int64(len(f.Cuts)), int64(f.At), int64(f.Duration), int64(f.Delay), int64(f.SnapshotAge))
+		b = appendTexts(b, f.Peer)
 		b = appendTexts(b, f.Targets...)
 		for _, cut := range f.Cuts {
 			b = appendTexts(b, cut.From, cut.To)

@@ -17,6 +17,7 @@ const (
 	clock     = "clock"
 	network   = "network"
 	disk      = "disk"
+	diskLoss  = "disk-loss"
 )
 
 // The shapes of those kinds whose shape decides what happens, or names what a fault has become.
@@ -26,6 +27,7 @@ const (
 	strobe = "strobe"
 	stall  = "stall"
 	full   = "full"
+	wipe   = "wipe"
 )
 
 const (
@@ -89,6 +91,11 @@ func simplerFaults(f plan.Fault, nodes []string) []plan.Fault {
 		}
 	case power:
 		add(func(c *plan.Fault) { c.Kind = kill })
+	case diskLoss:
+		add(func(c *plan.Fault) { c.Kind, c.Shape, c.Peer, c.SnapshotAge = kill, "", "", 0 })
+		if f.Shape != wipe {
+			add(func(c *plan.Fault) { c.Shape, c.Peer, c.SnapshotAge = wipe, "", 0 })
+		}
 	case disk:
 		// A node whose disk is full is down, one whose disk stalls answers nothing that it must write.
 		switch f.Shape {
@@ -233,6 +240,12 @@ var magnitudesOf = []magnitude{
 		}
 		return (*int64)(&f.Delay)
 	}, leastTime, int64(5 * time.Second)},
+	{func(f *plan.Fault) *int64 {
+		if f.SnapshotAge == 0 {
+			return nil
+		}
+		return (*int64)(&f.SnapshotAge)
+	}, leastTime, int64(time.Minute)},
 }
 
 func clockField(of func(*plan.Clock) *int64) func(*plan.Fault) *int64 {

@@ -19,7 +19,8 @@ import (
 // that it depends on nothing but its arguments and the answers. Coroutines
 // would do the same; they cost several times as much.
 type caller struct {
-	node     string
+	node string
+	// settings are the store's.
 	settings *core.Settings
 	answers  []answer
 	next     int
@@ -48,8 +49,8 @@ var (
 	errExpired = &target.Error{Message: "the operation's deadline is over"}
 )
 
-func (c *caller) begin(node string, settings *core.Settings, answers []answer, expired bool) {
-	*c = caller{node: node, settings: settings, answers: answers, expired: expired}
+func (c *caller) begin(node string, answers []answer, expired bool) {
+	*c = caller{node: node, settings: c.settings, answers: answers, expired: expired}
 }
 
 // Ready is not part of an operation.

@@ -21,7 +21,6 @@ var (
 	_ target.Counter          = (*caller)(nil)
 	_ target.Set              = (*caller)(nil)
 	_ target.Row              = (*caller)(nil)
-	_ target.Versioned        = (*caller)(nil)
 )
 
 // ReadOrdered gets a key and its version.
@@ -107,31 +106,4 @@ func (c *caller) ReadRow(_ context.Context, key string) (map[string]int64, *hist
 func (c *caller) WriteRow(_ context.Context, key string, columns map[string]int64) (*history.Evidence, error) {
 	return c.change(&core.Request{Kind: core.RequestUpdate, Key: key,
 		Operand: &core.Operand{Kind: core.OperandColumns, Columns: leaderless.RowColumns(columns)}})
-}
-
-// ReadVersions reads all values of a key.
-func (c *caller) ReadVersions(_ context.Context, key string) (target.Versions, error) {
-	return c.versions(&core.Request{Kind: core.RequestGet, Key: key})
-}
-
-// WriteVersion writes a value in place of what the context covers.
-func (c *caller) WriteVersion(_ context.Context, key string, value, causal []byte) (target.Versions, error) {
-	return c.versions(&core.Request{Kind: core.RequestPut, Key: key, Value: value, Context: causal})
-}
-
-// DeleteVersion deletes what the context covers.
-func (c *caller) DeleteVersion(_ context.Context, key string, causal []byte) (target.Versions, error) {
-	return c.versions(&core.Request{Kind: core.RequestDelete, Key: key, Context: causal})
-}
-
-func (c *caller) versions(r *core.Request) (target.Versions, error) {
-	a, err := c.call(r)
-	if err != nil {
-		return target.Versions{}, err
-	}
-	v, err := leaderless.VersionsOf(c.settings, &a.reply, a.evidence)
-	if r.Kind == core.RequestGet {
-		v.Own = history.Dot{}
-	}
-	return v, err
 }

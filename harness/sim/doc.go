@@ -27,7 +27,7 @@
 //	worker.go   clients: when they ask, how long they wait; client.go: performing
 //	host.go     machines: process, pause, crash, start, wall clock
 //	network.go  delays, loss, duplication, cut links; disk.go: the log
-//	fault.go    faults begin and end
+//	fault.go    faults begin and end; lost.go: lost disks, operators' commands
 //	queue.go    what is going to happen; random.go: draws by identity
 //	record.go   the history; tracer.go: messages and replica states
 //

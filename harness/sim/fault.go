@@ -14,6 +14,11 @@ import (
 type fault struct {
 	active  bool
 	dropped int // by its links before it began
+	// copies are the disks of its targets, in their order, as they were once.
+	copies [][][]byte
+	// said is the evidence; unseen: a command reached no node.
+	said   []string
+	unseen bool
 }
 
 // inject begins a fault.
@@ -28,7 +33,7 @@ func (w *World) inject(number int) {
 		state.dropped = w.dropped(f)
 	}
 	w.apply(number, f, true)
-	value.Verified, value.Evidence = true, "in force in the simulated world"
+	value.Verified, value.Evidence = !state.unseen, w.evidence(number, "in force in the simulated world")
 	if f.Kind == nemesis.Clock && len(f.Targets) > 0 && !w.options.Brief {
 		h := &w.hosts[w.hostOf(f.Targets[0])]
 		value.Offset = h.wall(w.now) - epoch - w.now
@@ -49,7 +54,7 @@ func (w *World) heal(number int) {
 	note, err := w.begin(history.FHeal, f.ID, "", value)
 	w.fail(err)
 	w.apply(number, f, false)
-	value.Verified, value.Evidence = true, "over in the simulated world"
+	value.Verified, value.Evidence = !state.unseen, w.evidence(number, "over in the simulated world")
 	if f.Kind == nemesis.Partition && !w.options.Brief {
 		did := "dropped"
 		if f.Hold {
@@ -142,6 +147,10 @@ func (w *World) applyTo(i, number int, f *plan.Fault, count int) {
 		h.jitter += times * int64(n.Jitter)
 	case nemesis.Disk:
 		w.applyDisk(i, f, count)
+	case nemesis.Operator:
+		w.operate(i, number, f, count > 0)
+	case nemesis.DiskLoss:
+		w.applyDiskLoss(i, number, f, count)
 	default:
 		w.fail(&UnsupportedError{fmt.Sprintf("the fault %s is a %s, which the simulation cannot do: take it out of the plan", f.ID, f.Kind)})
 	}

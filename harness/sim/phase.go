@@ -33,6 +33,7 @@ func (w *World) start() {
 	w.enter(history.PhaseMain)
 	w.deadline = int64(w.limits.Time)
 	*w.queue.add(w.deadline) = occurrence{kind: happensMainEnd}
+	w.awaitSnapshots()
 	for number := range w.schedule {
 		w.faults = append(w.faults, fault{})
 		f := &w.schedule[number]

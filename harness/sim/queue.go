@@ -23,9 +23,10 @@ const (
 	happensRefusal // nobody listens at the node
 	happensPatience
 	// What happens to the run.
-	happensFault // a fault begins
-	happensHeal  // a fault ends
-	happensPoll  // the harness asks the nodes whether they are quiet
+	happensFault    // a fault begins
+	happensSnapshot // a snapshot is taken for one
+	happensHeal     // a fault ends
+	happensPoll     // the harness asks the nodes whether they are quiet
 	happensMainEnd
 )
 

@@ -160,7 +160,7 @@ func (w *World) ask(i int, c *worker) {
 
 // perform goes on with an operation: to its next request, or to its end.
 func (w *World) perform(i int, c *worker, expired bool) {
-	w.caller.begin(w.nodes[c.node], &w.settings, c.answers, expired)
+	w.caller.begin(w.nodes[c.node], c.answers, expired)
 	c.memory.Begin(i, int(c.index))
 	out := w.workload.Perform(context.Background(), w.config, &c.memory, &w.caller, c.op)
 	if w.caller.asked {

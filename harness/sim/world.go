@@ -128,6 +128,7 @@ func (w *World) Load(p *plan.Plan, system target.System) error {
 		return err
 	}
 	w.settings, w.workload = simulated.Core(), workload
+	w.caller.settings = &w.settings
 	w.prepare, _ = workload.(workloads.Preparer)
 	if len(w.nodes) != p.Target.Nodes {
 		w.nodes = plan.NodeNames(p.Target.Nodes)
@@ -274,6 +275,8 @@ func (w *World) dispatch(o *occurrence) {
 		w.patience(int(o.worker))
 	case happensFault:
 		w.inject(int(o.id))
+	case happensSnapshot:
+		w.snapshot(int(o.id))
 	case happensHeal:
 		w.heal(int(o.id))
 	case happensPoll:

@@ -22,6 +22,13 @@
 //     in the end, everywhere. Without hints and without read repair nothing
 //     makes replicas converge, so that convergence is not claimed then.
 //
+// # Looking at a node
+//
+// Every node has an HTTP interface for people with curl and for Prometheus: keys
+// under /kv, what operators look at and command under /admin, counts of all that
+// a node notices of staleness, hints, repair, messages and its log under
+// /metrics. Package server documents each path.
+//
 // # The client
 //
 // A client has one HTTP/1.1 connection and no goroutine of its own. It writes

@@ -32,6 +32,7 @@ const (
 	claimReadYourWrites = "read-your-writes"
 	claimMonotonicReads = "monotonic-reads"
 	claimConvergence    = "convergence"
+	claimNoStaleReads   = "no-stale-reads"
 )
 
 // Target is the bundled store as a target. Its zero value is ready.

@@ -104,6 +104,20 @@ func (s *Supervisor) Kill(ctx context.Context, fault string) (protocol.Process, 
 	return s.State()
 }
 
+// WhileDown calls do while the fault's kill holds the node down and no process
+// of it runs; nothing starts one meanwhile. It is an error if that is not so.
+func (s *Supervisor) WhileDown(fault string, do func() error) error {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	s.mu.Lock()
+	held, leader := s.kills[fault], s.leader
+	s.mu.Unlock()
+	if fault == "" || !held || leader != 0 {
+		return fmt.Errorf("the kill of fault %q does not hold the node down", fault)
+	}
+	return do()
+}
+
 // kill is Kill without the fault. s.turn is held.
 func (s *Supervisor) kill(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, settleFor)

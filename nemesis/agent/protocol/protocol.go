@@ -72,6 +72,9 @@ const (
 	// OpWipe kills the node's process, undoes every fault and empties the data
 	// directory; the process stays down until OpSpawn. Answers with Process.
 	OpWipe = "wipe"
+	// OpEmpty empties the data directory of a node that Fault's kill holds down,
+	// and answers with Emptied. It is refused while the process may run.
+	OpEmpty = "empty"
 	// OpPing does nothing. An agent that hears nothing at all for
 	// SilenceSeconds undoes every fault and exits, so that a controller whose
 	// connection died without a word leaves nothing behind.
@@ -87,6 +90,7 @@ const (
 	FaultPause     = "pause"
 	FaultKill      = "kill"
 	FaultClock     = "clock"
+	FaultDiskLoss  = "disk-loss"
 	FaultFastHeal  = "fast-heal"
 )
 
@@ -144,6 +148,15 @@ type Process struct {
 	Exit string `json:"exit,omitempty"`
 	// Starts counts how often it was started.
 	Starts int `json:"starts"`
+}
+
+// Emptied is what OpEmpty found and what it left.
+type Emptied struct {
+	// Files and Bytes were in the data directory, in all its folders.
+	Files int   `json:"files"`
+	Bytes int64 `json:"bytes"`
+	// Left is how many entries it has now.
+	Left int `json:"left"`
 }
 
 // Cuts is the state of the packet filter after OpCut or OpMend.

@@ -190,6 +190,7 @@ func TestRepairSendsOnlyWhatDiffers(t *testing.T) {
 	c := newCouple(t, cells(), cells())
 	c.repair()
 	assert.Equal(t, map[MessageKind]int{MessageTree: 1, MessageTreeAnswer: 1}, c.sent)
+	assert.Zero(t, c.nodes[0].AntiEntropy().Unequal+c.nodes[1].AntiEntropy().Unequal, "both know")
 	assert.Zero(t, c.values)
 
 	newer := cells()
@@ -201,6 +202,7 @@ func TestRepairSendsOnlyWhatDiffers(t *testing.T) {
 		assert.Equal(t, "new", string(couple.nodes[1].replica.slots["77"].durable.Value), name)
 		assert.LessOrEqual(t, couple.sent[MessageTree], 5, name)
 		assert.Equal(t, 1, couple.sent[MessageRange], name)
+		assert.Zero(t, couple.nodes[0].AntiEntropy().Unequal+couple.nodes[1].AntiEntropy().Unequal, "both know that they are equal now")
 	}
 }
 
@@ -313,6 +315,22 @@ func TestAntiEntropyConverges(t *testing.T) {
 			t.Logf("%d runs diverged at first, the longest took %d ms, the bound is %d ms", diverged, longest/1e6, c.settings.ConvergenceBound(8, 30e6)/1e6)
 			assert.Positive(t, diverged, "nothing was tested")
 		})
+	}
+}
+
+// A replica that has changed since it was compared is not quiet, and does not stay divergent.
+func TestAntiEntropyNoticesLaterChanges(t *testing.T) {
+	w := newWorld(t, 1, everywhere(t, "anti-entropy", "scheduled", "anti-entropy-every", "1s"))
+	w.run(5e9, w.quiet)
+	require.True(t, w.quiet())
+	for i := range w.nodes {
+		key := "k" + strconv.Itoa(i)
+		w.push(0, occurrence{what: happensMessage, host: i, m: Message{Kind: MessageWrite, From: NodeID((i + 1) % 3), To: NodeID(i), Key: key, Cell: cell(1, "v")}})
+		w.run(50e6, nil)
+		require.False(t, w.nodes[i].node.Pending().Quiet(), "the one that changed knows that it does not know")
+		w.run(w.settings.ConvergenceBound(1, 30e6), w.quiet)
+		require.True(t, w.quiet())
+		assert.Equal(t, "vvv", w.state(key))
 	}
 }
 

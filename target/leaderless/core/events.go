@@ -1,5 +1,7 @@
 package core
 
+import "math"
+
 // eventMemory is what a node remembers of the events that it has made, key by
 // key, beside what its cells say: enough to know whether it may count on under
 // the name it had (see actor.go).
@@ -20,7 +22,9 @@ func (n *Node) startEvents() {
 	if !n.settings.makesEvents() || !n.settings.ActorEpochs {
 		return
 	}
-	n.events.own = make(map[string]Dot)
+	if n.events.own == nil {
+		n.events.own = make(map[string]Dot)
+	}
 	if n.events.since == 0 || !n.settings.losesNothing() {
 		n.events.since = n.incarnation
 		n.log(n.eventRecord())
@@ -76,6 +80,17 @@ func (n *Node) eventActor(key string, local, context Vector) Actor {
 func (n *Node) newActor() Actor {
 	n.events.epochs++
 	return Actor{n.id, uint64(n.incarnation)<<32 | uint64(n.events.epochs)}
+}
+
+// forgetEvents notes, when the log says that the key was purged, that what it
+// says of the key from then on is what others knew.
+func (n *Node) forgetEvents(key string) {
+	if n.settings.makesEvents() && n.settings.ActorEpochs {
+		if n.events.own == nil {
+			n.events.own = make(map[string]Dot)
+		}
+		n.events.own[key] = Dot{Actor{Node: n.id}, math.MaxUint64}
+	}
 }
 
 // madeEvent remembers an event.

@@ -240,20 +240,20 @@ func (n *Node) purgeOrdered(m *Message) {
 	}
 }
 
-// reportDeleted orders the purge of a key if the operation has seen the same
-// tombstone on all home replicas.
+// reportDeleted orders the purge of a key if the operation, a get or a delete,
+// has seen the same tombstone on all home replicas.
 func (n *Node) reportDeleted(op *operation) {
 	if n.settings.Purge != PurgeReported || !op.cell.deleted() {
 		return
 	}
 	for i := range op.legs[:op.n] {
 		l := &op.legs[i]
+		held := l.is(legHolds)
 		if op.get {
 			answer := l.answerCell()
-			if !l.is(legAnswered) || !n.heldCovers(&answer, &op.cell) {
-				return
-			}
-		} else if !l.is(legHolds) {
+			held = l.is(legAnswered) && n.heldCovers(&answer, &op.cell)
+		}
+		if !held {
 			return
 		}
 	}

@@ -198,8 +198,10 @@ func TestReaping(t *testing.T) {
 	w.run(1e9, nil)
 	w.ask(0, Request{ID: 3, Kind: RequestPut, Key: "k", Value: []byte("v")}, 1e9)
 	w.ask(0, Request{ID: 4, Kind: RequestDelete, Key: "k"}, 1e9)
-	w.run(10e9, nil)
-	assert.Equal(t, "tt-", w.state("k"))
+	w.run(5e9, nil)
+	w.ask(0, Request{ID: 6, Kind: RequestGet, Key: "k"}, 1e9)
+	w.run(5e9, nil)
+	assert.Equal(t, "tt-", w.state("k"), "neither the delete nor the read has seen the third")
 	w.boot(2)
 	w.run(10e9, nil)
 	assert.Equal(t, "ttt", w.state("k"), "the hint was delivered, but nobody has seen all three")
@@ -216,6 +218,18 @@ func TestReapingSparesWhatIsNewer(t *testing.T) {
 	w.ask(0, Request{ID: 3, Kind: RequestPut, Key: "k", Value: []byte("v"), W: 3}, 1e9)
 	w.run(5e9, nil)
 	assert.Equal(t, "vvv", w.state("k"))
+
+	b := newSolo(t, 0, everywhere(t, "purge", "reported", "reap-after", "1s"))
+	out := b.message(Message{Kind: MessageWrite, From: 1, To: 0, Key: "k", Cell: Cell{Version: version(20), Tombstone: true}})
+	b.durable(out.Persist[0].ID)
+	reaped := func(order int64) bool {
+		b.message(Message{Kind: MessagePurge, From: 1, To: 0, Key: "k", Cell: Cell{Version: version(order)}})
+		b.now.Mono += 1e9
+		return len(b.step(Event{Kind: EventTimer, ID: timerTombstones}).Persist) > 0
+	}
+	assert.False(t, reaped(10), "the tombstone of an earlier delete")
+	assert.False(t, reaped(30), "one that this replica has not got")
+	assert.True(t, reaped(20))
 }
 
 // Item 23 of the catalogue: a stand-in's old tombstone comes home after the

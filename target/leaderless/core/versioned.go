@@ -191,7 +191,7 @@ func (v *versions) Covers(other Object) bool { return v.Merge(other) == Object(v
 
 // same says that both know the same past and hold the same values.
 func (v *versions) same(o *versions) bool {
-	return v == o || len(v.clock) == len(o.clock) && v.clock.Descends(o.clock) &&
+	return v == o || slices.Equal(v.clock, o.clock) &&
 		slices.EqualFunc(v.values, o.values, func(a, b versionedValue) bool { return a.is(&b) })
 }
 

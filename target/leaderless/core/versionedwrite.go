@@ -84,6 +84,11 @@ func (n *Node) contextProblem(q *Request) string {
 	if err != nil {
 		return err.Error()
 	}
+	for _, e := range context.Seen {
+		if int(e.Actor.Node) >= len(n.settings.Nodes) {
+			return fmt.Sprintf("a causal context with an event of node %d of %d: it is of another cluster; hand back what the latest read of this one gave", e.Actor.Node, len(n.settings.Nodes))
+		}
+	}
 	n.observe(context.Time)
 	return ""
 }

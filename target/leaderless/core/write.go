@@ -85,9 +85,7 @@ func (n *Node) acknowledgedBy(op *operation, l *leg) {
 		op.phase = phaseLateAcknowledgements
 	}
 	// Stay until the last home replica has acknowledged: whoever does not gets a hint.
-	if n.settings.Purge == PurgeReported && op.homesHold() {
-		n.reportDeleted(op)
-	}
+	n.reportDeleted(op)
 	if !n.settings.Hints && n.settings.Purge != PurgeReported || op.homesHold() {
 		n.close(op)
 	}

@@ -1,12 +1,11 @@
 package server
 
 import (
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/refute-lab/refute/harness/history"
+	"github.com/refute-lab/refute/target/leaderless"
 	"github.com/refute-lab/refute/target/leaderless/core"
 	"github.com/refute-lab/refute/target/leaderless/wal"
 )
@@ -48,36 +47,22 @@ type Pending struct {
 	Description string `json:"description"`
 }
 
-// serveAdmin answers everything but requests for keys.
-func (s *Server) serveAdmin(rw http.ResponseWriter, r *http.Request) {
-	var answer any
-	ok := true
-	switch {
-	case r.URL.Path != "/admin/status" && r.URL.Path != "/admin/dump":
-		e := httpError{http.StatusNotFound, codeNoSuchPath, "no such path: want /kv/KEY, /admin/status or /admin/dump"}
-		writeJSON(rw, e.status, e.append(nil))
-		return
-	case r.Method != http.MethodGet:
-		e := httpError{http.StatusMethodNotAllowed, codeMethod, fmt.Sprintf("method %s: want GET", r.Method)}
-		writeJSON(rw, e.status, e.append(nil))
-		return
-	case r.URL.Path == "/admin/status":
-		answer, ok = s.status(r.URL.Query().Get("key"))
-	default:
-		answer, ok = s.dump()
-	}
+// serveStatus answers GET /admin/status.
+func (s *Server) serveStatus(a *adminRequest) (any, *httpError) {
+	status, ok := s.status(a.query["key"])
 	if !ok {
-		e := httpError{http.StatusServiceUnavailable, codeStopped, "the node is stopping"}
-		writeJSON(rw, e.status, e.append(nil))
-		return
+		return nil, stopping()
 	}
-	body, err := json.Marshal(answer)
-	if err != nil {
-		e := httpError{http.StatusInternalServerError, "internal", err.Error()}
-		writeJSON(rw, e.status, e.append(nil))
-		return
+	return status, nil
+}
+
+// serveDump answers GET /admin/dump.
+func (s *Server) serveDump(*adminRequest) (any, *httpError) {
+	dump, ok := s.dump()
+	if !ok {
+		return nil, stopping()
 	}
-	writeJSON(rw, http.StatusOK, append(body, '\n'))
+	return dump, nil
 }
 
 // status asks the loop how things are; false if the node is stopping.
@@ -91,7 +76,7 @@ func (s *Server) status(key string) (*Status, bool) {
 		status.WallNanoseconds, status.MonotonicNanoseconds = now.Wall, now.Mono
 		p := n.Pending()
 		status.Quiet = p.Quiet()
-		status.Pending = Pending{p.Hints, p.Repairs, p.Requests, p.Writes, p.HintsDropped, describe(p)}
+		status.Pending = pendingOf(p)
 		status.Suspected = s.names(n.Suspected(now))
 		if key != "" {
 			status.PreferenceList = s.names(n.Ring().PreferenceList(key, s.settings.N))
@@ -111,22 +96,13 @@ func (s *Server) dump() (*history.Dump, bool) {
 	var entries []core.DumpEntry
 	var hints []core.DumpHint
 	ok := s.loop.call(func(n *core.Node) { entries, hints = n.Dump(), n.Hints() })
-	dump := &history.Dump{Entries: make([]history.DumpEntry, 0, len(entries)), Hints: make([]history.DumpHint, 0, len(hints))}
-	for i := range entries {
-		e := &entries[i]
-		values := e.Values()
-		entry := history.DumpEntry{
-			Key: e.Key, Version: values[0].Version.String(), Value: string(values[0].Value), Tombstone: values[0].Tombstone, Home: s.names(e.Home),
-		}
-		for _, v := range values[1:] {
-			entry.Siblings = append(entry.Siblings, history.DumpSibling{Version: v.Version.String(), Value: string(v.Value), Tombstone: v.Tombstone})
-		}
-		dump.Entries = append(dump.Entries, entry)
-	}
-	for _, h := range hints {
-		dump.Hints = append(dump.Hints, history.DumpHint{Key: h.Key, Version: h.Version.String(), For: s.settings.Nodes[h.Home]})
-	}
-	return dump, ok
+	dump := leaderless.Dump(&s.settings, entries, hints)
+	return &dump, ok
+}
+
+// pendingOf describes what is pending.
+func pendingOf(p core.Pending) Pending {
+	return Pending{p.Hints, p.Repairs, p.Requests, p.Writes, p.HintsDropped, describe(p)}
 }
 
 // names returns the names of nodes.

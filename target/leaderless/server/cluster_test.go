@@ -146,13 +146,31 @@ type reply struct {
 	Code     string
 	Definite *bool
 	Evidence *history.Evidence
+	Context  string
+	Applied  *bool
+	Siblings []sibling
+}
+
+// sibling is one of several values.
+type sibling struct {
+	Value, Dot, Version string
+	Deleted             bool
 }
 
 // do makes a request as curl would.
 func (c *cluster) do(i int, method, path, body string) reply {
 	c.t.Helper()
+	return c.doWith(i, method, path, body, "")
+}
+
+// doWith makes a request with a causal context.
+func (c *cluster) doWith(i int, method, path, body, causal string) reply {
+	c.t.Helper()
 	request, err := http.NewRequest(method, "http://"+c.clients[i]+path, strings.NewReader(body))
 	require.NoError(c.t, err)
+	if causal != "" {
+		request.Header.Set("X-Causal-Context", causal)
+	}
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(c.t, err)
 	defer response.Body.Close()

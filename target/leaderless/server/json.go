@@ -15,14 +15,7 @@ func (s *Server) appendReply(b []byte, kind core.RequestKind, r *core.Reply) (st
 	switch r.Status {
 	case core.StatusOK:
 		status = http.StatusOK
-		if kind == core.RequestGet {
-			b = append(b, `"found":`...)
-			b = strconv.AppendBool(b, r.Found)
-			b = append(b, ',')
-			if r.Found {
-				b = appendValue(b, r.Cell.Value)
-			}
-		}
+		b = s.appendResult(b, kind, r)
 		b = append(b, `"version":`...)
 		b = appendString(b, r.Cell.Version.String())
 	default:
@@ -45,6 +38,78 @@ func (s *Server) appendReply(b []byte, kind core.RequestKind, r *core.Reply) (st
 	b = append(b, `,"evidence":`...)
 	b = s.appendEvidence(b, r)
 	return status, append(b, "}\n"...)
+}
+
+// appendResult appends what a request found or did, each member with a comma behind it.
+func (s *Server) appendResult(b []byte, kind core.RequestKind, r *core.Reply) []byte {
+	if kind == core.RequestCompareAndSet {
+		b = append(b, `"applied":`...)
+		b = strconv.AppendBool(b, r.Applied)
+		b = append(b, ',')
+	}
+	if kind == core.RequestGet || kind == core.RequestCompareAndSet && !r.Applied {
+		b = append(b, `"found":`...)
+		b = strconv.AppendBool(b, r.Found)
+		b = append(b, ',')
+		if value, one := single(r); one {
+			b = appendValue(b, value)
+		}
+	}
+	if r.Siblings != nil {
+		b = append(b, `"siblings":[`...)
+		for i := range r.Siblings {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = s.appendSibling(b, &r.Siblings[i])
+		}
+		b = append(b, "],"...)
+	}
+	if r.Context != nil {
+		b = append(b, `"context":"`...)
+		b = base64.StdEncoding.AppendEncode(b, r.Context)
+		b = append(b, `",`...)
+	}
+	return b
+}
+
+// single returns the value that a request found, if there is exactly one.
+func single(r *core.Reply) (value []byte, one bool) {
+	if r.Siblings == nil {
+		return r.Cell.Value, r.Found
+	}
+	for i := range r.Siblings {
+		if s := &r.Siblings[i]; !s.Tombstone {
+			if one {
+				return nil, false
+			}
+			value, one = s.Value, true
+		}
+	}
+	return value, one
+}
+
+// appendSibling appends one of several concurrent values.
+func (s *Server) appendSibling(b []byte, v *core.Sibling) []byte {
+	b = append(b, '{')
+	if v.Tombstone {
+		b = append(b, `"deleted":true,`...)
+	} else {
+		b = appendValue(b, v.Value)
+	}
+	if !v.Dot.IsZero() {
+		b = append(b, `"dot":`...)
+		b = appendString(b, s.dot(v.Dot))
+		b = append(b, ',')
+	}
+	b = append(b, `"version":`...)
+	b = appendString(b, v.Version.String())
+	return append(b, '}')
+}
+
+// dot writes a dot with the name of its node.
+func (s *Server) dot(d core.Dot) string {
+	return d.Actor.Name(s.settings.Nodes[d.Actor.Node]) + ":" + strconv.FormatUint(d.Counter, 10)
 }
 
 // appendValue appends `"value":"…",`, or `"value_base64"` where the value is not text.

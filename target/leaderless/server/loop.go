@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/base64"
 	"fmt"
 	"sync"
 	"time"
@@ -35,10 +36,14 @@ type command struct {
 // waiter is a client's request and, later, the answer to it.
 type waiter struct {
 	request core.Request
+	// since is when the loop got it, on the monotonic clock.
+	since int64
 	// status and body are the answer; set before done receives its value.
 	status int
 	body   []byte
-	done   chan struct{} // capacity 1
+	// context is the causal context in base64; empty: none.
+	context string
+	done    chan struct{} // capacity 1
 }
 
 // loop owns the core. Only its own goroutine touches the fields below inbox.
@@ -61,6 +66,7 @@ type loop struct {
 	lastRequest uint64
 	completed   []uint64
 	spare       []input
+	tally       tally
 }
 
 // boot makes the core from the records of the log.
@@ -198,9 +204,11 @@ func (l *loop) turn() error {
 		case in.waiter != nil:
 			l.lastRequest++
 			in.waiter.request.ID = l.lastRequest
+			in.waiter.since = now.Mono
 			l.waiting[l.lastRequest] = in.waiter
 			err = l.step(now, &core.Event{Kind: core.EventRequest, Request: &in.waiter.request})
 		default:
+			l.tally.received[in.message.Kind]++
 			err = l.step(now, &core.Event{Kind: core.EventMessage, Message: &in.message})
 		}
 		if err != nil {
@@ -266,6 +274,7 @@ func (l *loop) apply(now core.Now) error {
 	for i := range l.effects.Messages {
 		m := &l.effects.Messages[i]
 		if p := s.peers[m.To]; p != nil {
+			l.tally.sent[m.Kind]++
 			p.send(m)
 		}
 	}
@@ -285,7 +294,11 @@ func (l *loop) apply(now core.Now) error {
 			return fmt.Errorf("the core answered request %d twice or without being asked", r.ID)
 		}
 		delete(l.waiting, r.ID)
+		l.tally.answered(w.request.Kind, r, time.Duration(now.Mono-w.since))
 		w.status, w.body = s.appendReply(w.body[:0], w.request.Kind, r)
+		if r.Context != nil {
+			w.context = base64.StdEncoding.EncodeToString(r.Context)
+		}
 		w.done <- struct{}{}
 	}
 	l.effects.Reset()

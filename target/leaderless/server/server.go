@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/refute-lab/refute/target/leaderless/core"
@@ -62,6 +63,9 @@ type Server struct {
 	peers       []*peer // by node; nil for this node
 	inbound     inbound
 	loop        loop
+	refused     refused
+	data        string
+	snapshots   atomic.Uint64 // names of snapshots that were given none
 
 	stop     chan struct{} // closed when the node is to end
 	stopOnce sync.Once
@@ -105,7 +109,7 @@ func start(config Config) (*Server, error) {
 	}
 	s := &Server{
 		name: config.Name, id: core.NodeID(id), settings: settings, logger: logger,
-		clock: newClock(config.Wall), nodes: config.Nodes,
+		clock: newClock(config.Wall), nodes: config.Nodes, data: config.Data,
 		stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	s.peers = make([]*peer, len(config.Peers))
