@@ -31,6 +31,9 @@ type Suspicion struct {
 // It reuses its memory from one history to the next and is not safe for
 // concurrent use.
 type Screener struct {
+	// MaximumSiblings is that of Options.
+	MaximumSiblings int
+
 	screenings []*screening
 	// Of each claim, or nil if it is not asked for.
 	linearizable, lostWrites, staleReads, readYourWrites, monotonicReads, convergence *screening
@@ -210,7 +213,7 @@ func (s *Screener) aboutOperations() [5]*screening {
 // screenOther decides a claim as Check does, for which the history must be
 // short or the claim be asked for knowingly.
 func (s *Screener) screenOther(c *screening) {
-	result := check(context.Background(), &s.timeline, c.claim, Options{})
+	result := check(context.Background(), &s.timeline, c.claim, Options{MaximumSiblings: s.MaximumSiblings})
 	c.examined = !result.Vacuous
 	c.undecided = result.Verdict == Unknown && !result.Vacuous
 	for i := range result.Witnesses {
