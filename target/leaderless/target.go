@@ -148,5 +148,5 @@ func (s *system) Connect(node, address string) (target.Client, error) {
 	if _, _, err := net.SplitHostPort(address); err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", node, err)
 	}
-	return newClient(node, address, s.settings.Timestamps == core.TimestampsClient), nil
+	return newClient(node, address, &s.settings), nil
 }

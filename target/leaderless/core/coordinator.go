@@ -22,6 +22,8 @@ const (
 	// CodeTimeout: the quorum was not reached in time. Indeterminate for a
 	// write whose messages were sent, definite for everything else.
 	CodeTimeout = "timeout"
+	// CodeContended: some replicas accepted a compare-and-set, the others had promised another one a greater ballot. Indeterminate.
+	CodeContended = "contended"
 )
 
 // maxOpen bounds the memory of open requests, answered ones that still wait for
@@ -73,6 +75,12 @@ const (
 	phaseUpdate // one replica applies the update to what it has
 	phaseWrite
 	phaseLateAcknowledgements // a put that was answered, hints to come
+	phasePrepare              // of a compare-and-set or a serial read, as the following
+	phaseRefresh              // replicas without the last commit are sent it
+	phaseSerialRead
+	phasePropose
+	phaseFinish // what another has left is committed
+	phaseBackOff
 )
 
 // operation is one request in progress.
@@ -103,6 +111,8 @@ type operation struct {
 	hints []NodeID
 	// update is what one replica is asked to do first; nil with last write wins.
 	update *update
+	// transaction is the course of a compare-and-set or a serial read; nil for all others.
+	transaction *transaction
 }
 
 // leg is one replica's part in an operation.
@@ -131,6 +141,7 @@ const (
 	legStandIn
 	legPending // it is written to because the ring changes, and not read
 	legFetched // its answer to the fetch was one of those that the version was chosen by
+	legRead    // its answer to the read of a compare-and-set counted
 	legRefused // no hint is kept for it, and that has been counted
 )
 
@@ -150,8 +161,13 @@ func (n *Node) request(q *Request) {
 	}
 	order, homes := n.ring.placed(q.Key, quorum.n)
 	quorum.homes = homes
-	if n.ringChanges() && (!get || n.settings.Repair == RepairABD) {
+	consensus := q.consensus(&quorum)
+	if n.ringChanges() && (!get || n.settings.Repair == RepairABD || consensus) {
 		order, quorum.pending = n.widen(q.Key, homes, order)
+	}
+	if consensus {
+		n.startTransaction(q, quorum, order)
+		return
 	}
 	if why := n.shortage(get, &quorum, order); why != "" {
 		n.refuse(q, quorum, CodeUnavailable, why)
@@ -187,6 +203,8 @@ func (n *Node) problem(q *Request, u quorum) string {
 		return fmt.Sprintf("unknown kind of request %d", q.Kind)
 	case n.unsupported(q) != "":
 		return n.unsupported(q)
+	case q.consensus(&u) && n.serialProblem(q, u) != "":
+		return n.serialProblem(q, u)
 	case q.Key == "" || len(q.Key) > MaxKeyBytes:
 		return fmt.Sprintf("a key of %d bytes: keys have 1 to %d", len(q.Key), MaxKeyBytes)
 	case len(q.Value) > MaxValueBytes:
@@ -346,5 +364,7 @@ func (n *Node) requestTimeout(op *operation) {
 	case phaseLateAcknowledgements:
 		n.hintMissing(op)
 		n.close(op)
+	case phasePrepare, phaseRefresh, phaseSerialRead, phasePropose, phaseFinish, phaseBackOff:
+		n.transactionTimeout(op)
 	}
 }

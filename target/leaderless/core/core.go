@@ -98,7 +98,8 @@ type Request struct {
 	Context []byte
 	// Operand is what RequestUpdate does.
 	Operand *Operand
-	// Condition is what RequestCompareAndSet asks for.
+	// Condition is what RequestCompareAndSet asks for; nil is ConditionNone. If it
+	// holds, Value is written or, with the Operand OperandDrop, the key is deleted.
 	Condition *Condition
 	// Timestamp, in nanoseconds, is the client's choice when the settings
 	// take timestamps from clients; 0 otherwise.
@@ -160,6 +161,8 @@ const (
 	ConditionEqual
 	// ConditionAbsent holds if the key has no value.
 	ConditionAbsent
+
+	lastConditionKind = ConditionAbsent
 )
 
 // Admin is a command of an operator. The node answers with a Reply of that ID
@@ -239,7 +242,8 @@ type Evidence struct {
 	Required int
 	// Replicas are those that were asked, in the order of the preference list.
 	Replicas []ReplicaEvidence
-	// Phases are the steps taken, in order: "fetch", "update", "write", "read", "write-back", "repair".
+	// Phases are the steps taken, in order: "fetch", "update", "write", "read",
+	// "write-back", "repair", and of compare-and-sets "prepare", "propose", "commit".
 	Phases []string
 	// Hints are the nodes for which a hint was written before the reply.
 	Hints []NodeID

@@ -157,6 +157,11 @@ func (n *Node) Records(yield func(record []byte) bool) {
 			return
 		}
 	}
+	for _, key := range n.paxos.sortedKeys() {
+		if !n.paxos.keys[key].records(key, yield) {
+			return
+		}
+	}
 	if !n.memberRecords(yield) || !n.settings.HintLog {
 		return
 	}
@@ -184,6 +189,9 @@ func (n *Node) Digest() uint64 {
 		for _, h := range n.hints.sorted(NodeID(home)) {
 			d.slot(&h.slot)
 		}
+	}
+	for _, key := range n.paxos.sortedKeys() {
+		d.paxos(key, n.paxos.keys[key])
 	}
 	c := &n.coordinator
 	d.add(uint64(c.open.taken), uint64(c.repairs), c.open.last, uint64(c.sequence), uint64(c.lastTime))

@@ -11,8 +11,9 @@ import (
 const (
 	MaxKeyBytes   = 4 << 10
 	MaxValueBytes = 1 << 20
-	// MaxMessageBytes is the greatest length of an encoded message.
-	MaxMessageBytes = MaxKeyBytes + MaxValueBytes + 128
+	// MaxMessageBytes is the greatest length of an encoded message: a promise of
+	// a compare-and-set may carry a cell and two proposals.
+	MaxMessageBytes = MaxKeyBytes + 3*MaxValueBytes + 512
 )
 
 // MessageKind says what a Message is.

@@ -24,6 +24,7 @@ type Node struct {
 	hints       hintStore
 	coordinator coordinator
 	detector    detector
+	paxos       paxos
 	tombstones  tombstones
 	// followsDurable: some mechanism follows the durable cells; see durableChanged.
 	followsDurable bool
@@ -165,6 +166,8 @@ func (n *Node) recover(records iter.Seq2[[]byte, error]) error {
 // recoverExtra hands a record to the mechanism that wrote it.
 func (n *Node) recoverExtra(key string, r *record) error {
 	switch r.kind {
+	case recordPaxos:
+		return n.recoverPaxos(key, r)
 	case recordActor:
 		n.recoverEvents(r)
 		return nil
@@ -286,6 +289,8 @@ func (n *Node) handle(m *Message) {
 		n.detector.beat(n, m.From)
 	case MessageUpdate:
 		n.storeUpdate(m)
+	case MessagePrepare, MessagePromise, MessagePropose, MessageAccepted, MessageCommit, MessageCommitted:
+		n.handlePaxos(m)
 	case MessageUpdated:
 		n.updated(m)
 	case MessageGossip, MessageGossipAnswer:
@@ -330,6 +335,8 @@ func (n *Node) timer(kind uint64) {
 		n.expire(&n.coordinator.requests, (*Node).requestTimeout)
 	case timerStandIn:
 		n.expire(&n.coordinator.standIns, (*Node).standInTimeout)
+	case timerPaxos:
+		n.contentionTick()
 	case timerHintFlush:
 		n.flushHints()
 	case timerTombstones:

@@ -75,7 +75,7 @@ func (n *Node) quorum(q *Request) quorum {
 	} else {
 		u.level = n.settings.WriteLevel
 	}
-	if q.N|q.R|q.W|int(q.Level) != 0 {
+	if q.N|q.R|q.W|int(q.quorumLevel()) != 0 {
 		u.override(n.settings, q)
 	}
 	return u
@@ -95,11 +95,11 @@ func (u *quorum) override(s *Settings, q *Request) {
 	if q.R != 0 {
 		readLevel, r = LevelNumbers, q.R
 	}
-	if q.Level != LevelNumbers {
+	if level := q.quorumLevel(); level != LevelNumbers {
 		if q.Kind == RequestGet {
-			readLevel = q.Level
+			readLevel = level
 		} else {
-			writeLevel = q.Level
+			writeLevel = level
 		}
 	}
 	writes, reads := writeLevel.demand(w, u.n, s.Datacenters), readLevel.demand(r, u.n, s.Datacenters)
@@ -121,7 +121,7 @@ func (n *Node) impossible(q *Request, u *quorum) string {
 	} else if u.n > least {
 		return fmt.Sprintf("n=%d > %d nodes in a data centre: every replica needs a node of its own", u.n, least)
 	}
-	if q.Level != LevelNumbers {
+	if q.quorumLevel() != LevelNumbers {
 		if get && q.R != 0 || !get && q.W != 0 {
 			return fmt.Sprintf("both a number of replicas and the level %s: give one of them", q.Level)
 		}

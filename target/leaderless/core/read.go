@@ -43,6 +43,10 @@ func (op *operation) count(l *leg) {
 
 // readAnswered handles MessageReadAnswer.
 func (n *Node) readAnswered(m *Message) {
+	if m.Body != nil {
+		n.serialAnswered(m)
+		return
+	}
 	n.coordinator.trips.answer(n, m, MessageRead)
 	op, l := n.find(m)
 	if op == nil {

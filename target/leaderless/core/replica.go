@@ -224,7 +224,7 @@ func (n *Node) answerRead(m *Message) {
 		kind = MessageFetched
 	}
 	answer := n.message(kind, m.From)
-	answer.Origin, answer.Request, answer.Key = m.Origin, m.Request, m.Key
+	answer.Origin, answer.Request, answer.Key, answer.Body = m.Origin, m.Request, m.Key, m.Body
 	if kind != MessageReadAnswer {
 		answer.Cell.Version = c.Version
 	} else {

@@ -40,6 +40,7 @@ func (n *Node) succeed(op *operation) {
 		r.Found = !op.cell.Version.IsZero() && !op.cell.Tombstone
 	} else {
 		r.Cell.Value = nil
+		r.Applied = op.transaction != nil
 	}
 	if op.cell.Object != nil || n.settings.Clock == ClockHybrid {
 		n.tellVersions(r, op)
@@ -86,6 +87,9 @@ func (n *Node) evidence(op *operation) Evidence {
 		if l.is(legStandIn) {
 			r.StandsIn, r.HintFor = true, op.order[l.home]
 		}
+	}
+	if op.transaction != nil {
+		op.transactionEvidence(&e)
 	}
 	return e
 }

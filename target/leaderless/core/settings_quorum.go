@@ -27,7 +27,7 @@ var quorumRows = []settingRow{
 
 // decides says that there are compare-and-sets, whose outcome reads at the
 // levels serial and local-serial ask for.
-func (s *Settings) decides() bool { return false }
+func (s *Settings) decides() bool { return s.CAS != CASOff }
 
 // check finds what is wrong between these settings and others.
 func (*QuorumSettings) check(s *Settings) error {

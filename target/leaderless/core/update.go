@@ -30,6 +30,9 @@ func (s *Settings) updates() bool { return s.keepsSiblings() || s.DataType.joine
 
 // unsupported says why a request cannot be carried out with these settings; empty: it can.
 func (n *Node) unsupported(q *Request) string {
+	if q.Kind == RequestCompareAndSet && n.settings.CAS != CASOff {
+		return ""
+	}
 	if q.Kind == RequestCompareAndSet {
 		return "a compare-and-set: there are none with cas=off; set cas=paxos-v2"
 	}
