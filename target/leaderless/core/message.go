@@ -59,9 +59,8 @@ const (
 	MessageRangeAnswer
 	MessageRepair
 	MessageRepaired
-	// MessagePurge … MessagePurged are the removal of tombstones.
+	// MessagePurge tells a home replica that all of them hold a tombstone; see tombstones.go.
 	MessagePurge
-	MessagePurged
 	// MessageGossip and MessageGossipAnswer tell of the members; see gossip.go.
 	MessageGossip
 	MessageGossipAnswer
@@ -80,7 +79,7 @@ var messageKindNames = [...]string{
 	"", "read", "read-answer", "fetch", "fetched", "write", "written", "handoff", "handed-off", "heartbeat",
 	"update", "updated", "digest", "digest-answer",
 	"prepare", "promise", "propose", "accepted", "commit", "committed",
-	"tree", "tree-answer", "range", "range-answer", "repair", "repaired", "purge", "purged",
+	"tree", "tree-answer", "range", "range-answer", "repair", "repaired", "purge",
 	"gossip", "gossip-answer", "stream", "stream-chunk", "streamed", "forward", "forwarded",
 }
 
