@@ -126,7 +126,7 @@ func (s *Screener) Screen(operations []history.Operation) (suspicions []Suspicio
 				s.linearizable.undecided = true
 			}
 		case siblingObject: // Check decides the claims that speak of siblings
-			for _, c := range []*screening{s.readYourWrites, s.monotonicReads} {
+			for _, c := range []*screening{s.lostWrites, s.readYourWrites, s.monotonicReads} {
 				if c != nil {
 					c.undecided = true
 				}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/refute-lab/refute/target"
 	"github.com/refute-lab/refute/target/leaderless/core"
@@ -82,6 +83,13 @@ func (s *system) Core() core.Settings {
 	settings := s.settings
 	settings.Nodes = slices.Clone(settings.Nodes)
 	return settings
+}
+
+// SettleTime is the bound within which scheduled anti-entropy makes all
+// replicas equal, for a hundred keys that differ and links of ten milliseconds;
+// see core.Settings.ConvergenceBound.
+func (s *system) SettleTime() time.Duration {
+	return time.Duration(s.settings.ConvergenceBound(100, int64(10*time.Millisecond)))
 }
 
 // Datacenters returns the nodes of each data centre; nil where there is but one.

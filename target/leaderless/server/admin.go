@@ -42,8 +42,8 @@ type Pending struct {
 	Repairs  int `json:"repairs"`
 	Requests int `json:"requests"`
 	Writes   int `json:"writes"`
-	// Comparisons are those of anti-entropy that are to be done yet, Streams
-	// what a change of the ring still has to move.
+	// Comparisons are anti-entropy's; Streams are ranges that are being fetched,
+	// and the node's own change of membership.
 	Comparisons  int    `json:"comparisons"`
 	Streams      int    `json:"streams"`
 	HintsDropped uint64 `json:"hints_dropped"`

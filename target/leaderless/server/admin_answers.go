@@ -8,6 +8,8 @@ type Ring struct {
 	Nodes []RingNode `json:"nodes"`
 	// Tokens are in the order of the ring.
 	Tokens []RingToken `json:"tokens"`
+	// Members is what this node knows of every node, on the ring or not.
+	Members []Member `json:"members"`
 }
 
 // RingNode is one member's part in the ring.
@@ -38,13 +40,13 @@ type Preference struct {
 // Members answers GET /admin/members.
 type Members struct {
 	// Members are all nodes of the settings as this one knows them.
-	Members []MemberView `json:"members"`
+	Members []Member `json:"members"`
 	// Rejoining says that this node fetches what it missed before it is read again.
 	Rejoining bool `json:"rejoining"`
 }
 
-// MemberView is one node as another knows it.
-type MemberView struct {
+// Member is what a node knows of another, or of itself.
+type Member struct {
 	Node string `json:"node"`
 	// Status is spare, joining, arriving, normal, leaving, departing, left …; see core.MemberStatus.
 	Status string `json:"status"`

@@ -15,10 +15,14 @@ import (
 // serveRing answers GET /admin/ring.
 func (s *Server) serveRing(*adminRequest) (any, *httpError) {
 	var tokens []core.Token
-	if !s.loop.call(func(n *core.Node) { tokens = n.Ring().Tokens() }) {
+	var members []core.Member
+	var suspected []core.NodeID
+	if !s.loop.call(func(n *core.Node) {
+		tokens, members, suspected = n.Ring().Tokens(), n.Members(), n.Suspected(s.clock.now())
+	}) {
 		return nil, stopping()
 	}
-	ring := &Ring{Nodes: []RingNode{}, Tokens: make([]RingToken, len(tokens))}
+	ring := &Ring{Nodes: []RingNode{}, Tokens: make([]RingToken, len(tokens)), Members: s.members(members, suspected)}
 	for i, t := range tokens {
 		name := s.settings.Nodes[t.Node]
 		ring.Tokens[i] = RingToken{Token: hexadecimal(t.At), Node: name}
@@ -72,15 +76,21 @@ func (s *Server) serveMembers(*adminRequest) (any, *httpError) {
 	}) {
 		return nil, stopping()
 	}
-	for _, m := range members {
-		v := MemberView{Node: s.settings.Nodes[m.Node], Status: m.Status.String(), Generation: m.Generation, Version: m.Version,
+	view.Members = s.members(members, suspected)
+	return view, nil
+}
+
+// members describes what this node knows of every node.
+func (s *Server) members(members []core.Member, suspected []core.NodeID) []Member {
+	views := make([]Member, len(members))
+	for i, m := range members {
+		views[i] = Member{Node: s.settings.Nodes[m.Node], Status: m.Status.String(), Generation: m.Generation, Version: m.Version,
 			Suspected: slices.Contains(suspected, m.Node)}
 		if m.Replacing {
-			v.Replaces = s.settings.Nodes[m.Replaces]
+			views[i].Replaces = s.settings.Nodes[m.Replaces]
 		}
-		view.Members = append(view.Members, v)
 	}
-	return view, nil
+	return views
 }
 
 // serveVersions asks every node what it holds of the key.
