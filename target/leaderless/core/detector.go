@@ -82,14 +82,15 @@ func (d *detector) beat(n *Node, from NodeID) {
 }
 
 func (d *detector) suspects(n *Node, node NodeID, mono int64) bool {
-	if node == n.id {
-		return false
-	}
-	silence := mono - d.heardAt[node]
 	if d.arrivals == nil {
-		return silence > n.settings.SuspectAfter
+		return node != n.id && mono-d.heardAt[node] > n.settings.SuspectAfter
 	}
-	return phi(silence, d.arrivals[node].mean(2*n.settings.Heartbeat)) > int64(n.settings.PhiThreshold)*phiUnit
+	return d.improbable(n, node, mono)
+}
+
+// improbable says that the node would hardly be silent for so long if it were alive.
+func (d *detector) improbable(n *Node, node NodeID, mono int64) bool {
+	return node != n.id && phi(mono-d.heardAt[node], d.arrivals[node].mean(2*n.settings.Heartbeat)) > int64(n.settings.PhiThreshold)*phiUnit
 }
 
 // digest adds what decides suspicions to a digest.
