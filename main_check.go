@@ -74,10 +74,13 @@ undecided; else 0. A file that cannot be read does not keep the others from bein
 
 // checking is what the flags ask for.
 func (f *checkFlags) checking(c *cobra.Command, args []string) (harness.Checking, error) {
-	checking := harness.Checking{Paths: args, Model: f.model, Timeout: f.timeout, Parallel: f.parallel, MaximumSiblings: f.siblings,
+	checking := harness.Checking{Paths: args, Model: f.model, Timeout: f.timeout, Parallel: f.parallel,
 		EDN: harness.EDNOutput{Path: f.edn, Form: history.EDNForm(f.ednForm)}}
 	if c.Flags().Changed("claims") {
 		checking.Claims = append([]string{}, f.claims...) // not nil: none is an error
+	}
+	if c.Flags().Changed("max-siblings") {
+		checking.MaximumSiblings = f.siblings // else a plan beside the history may say it
 	}
 	for _, flag := range []string{"edn", "model"} {
 		if c.Flags().Changed(flag) && c.Flags().Lookup(flag).Value.String() == "" {

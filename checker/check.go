@@ -60,7 +60,7 @@ func report(ctx context.Context, t *timeline, claims []string, o Options, unfit 
 		}
 	}
 	report.Sets, report.Replicas = setTimeline(ctx, t), takeCensus(t)
-	if keys, err := gatherSiblings(t); err == nil {
+	if keys, err := gatherSiblings(t.listed()); err == nil {
 		report.Siblings = countSiblings(t, keys, o.maximumSiblings())
 	}
 	// The search for linearizability takes all the time there is, so it comes last.

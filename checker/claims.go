@@ -55,8 +55,8 @@ type kinds struct {
 	// several clients took part; client is the first of them.
 	several bool
 	client  *history.Process
-	// lists were written or read.
-	lists bool
+	// lists were written or read; whole were reads that returned something else than an integer.
+	lists, whole bool
 }
 
 // kindsOf looks at the operations.
@@ -65,7 +65,7 @@ func kindsOf(operations []history.Operation) kinds {
 	for i := range operations {
 		k.note(&operations[i])
 	}
-	if k.adds || k.lists {
+	if k.adds || k.lists || k.whole {
 		k.lookAtKeys(operations)
 	}
 	return k
@@ -85,6 +85,7 @@ func (k *kinds) note(o *history.Operation) {
 		k.reads = true
 		k.integers = k.integers || o.Output.Kind() == history.Int
 		k.lists = k.lists || o.Output.Kind() == history.List
+		k.whole = k.whole || o.Output.Kind() == history.Raw
 	case history.FWrite:
 		k.registers = true
 		k.lists = k.lists || o.Input.Kind() == history.List
@@ -136,7 +137,7 @@ func (k *kinds) lookAt(key *keyOperations) {
 	k.sets = k.sets || key.object == setObject
 	k.counters = k.counters || key.object == counterObject
 	k.rows = k.rows || key.object == registerObject && key.rows
-	k.siblings = k.siblings || key.keepsSiblings()
+	k.siblings = k.siblings || key.keepsSiblings() || key.object == siblingObject
 }
 
 // readAndWritten is what the claims about reads need. They don't speak of counters.
@@ -166,7 +167,7 @@ func claims() []claim {
 		},
 		{
 			Claim{NoLostWrites, "No acknowledged write disappears: the final reads return it, or a value that may be newer; an acknowledged element stays in its set."},
-			readAndWritten, checkLostWrites,
+			readAndWritten, ofLists(checkLostWrites),
 		},
 		{
 			Claim{NoStaleReads, "No read returns a value that was certainly overwritten by an acknowledged write before the read began."},

@@ -31,6 +31,9 @@ type Suspicion struct {
 // It reuses its memory from one history to the next and is not safe for
 // concurrent use.
 type Screener struct {
+	// MaximumSiblings is that of Options.
+	MaximumSiblings int
+
 	screenings []*screening
 	// Of each claim, or nil if it is not asked for.
 	linearizable, lostWrites, staleReads, readYourWrites, monotonicReads, convergence *screening
@@ -123,7 +126,7 @@ func (s *Screener) Screen(operations []history.Operation) (suspicions []Suspicio
 				s.linearizable.undecided = true
 			}
 		case siblingObject: // Check decides the claims that speak of siblings
-			for _, c := range []*screening{s.readYourWrites, s.monotonicReads} {
+			for _, c := range []*screening{s.lostWrites, s.readYourWrites, s.monotonicReads} {
 				if c != nil {
 					c.undecided = true
 				}
@@ -210,7 +213,7 @@ func (s *Screener) aboutOperations() [5]*screening {
 // screenOther decides a claim as Check does, for which the history must be
 // short or the claim be asked for knowingly.
 func (s *Screener) screenOther(c *screening) {
-	result := check(context.Background(), &s.timeline, c.claim, Options{})
+	result := check(context.Background(), &s.timeline, c.claim, Options{MaximumSiblings: s.MaximumSiblings})
 	c.examined = !result.Vacuous
 	c.undecided = result.Verdict == Unknown && !result.Vacuous
 	for i := range result.Witnesses {

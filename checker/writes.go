@@ -43,12 +43,12 @@ func claimsOfWrites() []claim {
 		{
 			Claim{NoDirtyReads, "No read returns a value whose write certainly failed."},
 			func(k kinds) bool { return k.failed && k.reads && (k.registers || k.sets) },
-			dirtyReads().run,
+			ofLists(dirtyReads().run),
 		},
 		{
 			Claim{NoPhantomValues, "No read returns a value that nobody ever tried to write."},
 			func(k kinds) bool { return k.reads && (k.registers || k.sets) },
-			phantomValues().run,
+			ofLists(phantomValues().run),
 		},
 		{
 			Claim{NoResurrectedDeletes, "A value that was deleted and found to be gone does not come back."},
@@ -58,7 +58,7 @@ func claimsOfWrites() []claim {
 		{
 			Claim{NoDiscardedWrites, "No acknowledged write gives way to a concurrent one: the final reads return both (for stores that keep siblings)."},
 			func(k kinds) bool { return k.reads && k.registers && k.siblings },
-			checkDiscardedWrites,
+			ofLists(checkDiscardedWrites),
 		},
 		{
 			Claim{NoDuplicates, "No read of a set returns an element twice."},
@@ -78,7 +78,7 @@ func claimsOfWrites() []claim {
 		{
 			Claim{BoundedSiblings, "No replica keeps more versions of a key side by side than the bound."},
 			func(k kinds) bool { return k.siblings || k.dumpedSiblings },
-			checkBoundedSiblings,
+			ofLists(checkBoundedSiblings),
 		},
 	}
 }

@@ -38,7 +38,8 @@ type Checking struct {
 	// out from the operations.
 	Model string
 	// MaximumSiblings is how many versions of a key may stand side by side
-	// under the claim bounded-siblings; 0 is checker.DefaultMaximumSiblings.
+	// under the claim bounded-siblings; 0 is what the plan beside the history
+	// says, or checker.DefaultMaximumSiblings.
 	MaximumSiblings int
 	// Timeout is the longest time for one history; 0 is DefaultCheckTimeout.
 	Timeout time.Duration
@@ -118,7 +119,10 @@ func (c *Checking) file(ctx context.Context, path string, progress func(string))
 	}
 	defer file.Close()
 	options := trafficOptions(run.Plan)
-	options.Model, options.MaximumSiblings = c.Model, c.MaximumSiblings
+	options.Model = c.Model
+	if c.MaximumSiblings > 0 {
+		options.MaximumSiblings = c.MaximumSiblings
+	}
 	limits := plan.Limits{Check: plan.Duration(c.Timeout), CheckMemory: c.Memory}
 	report, warnings, err := judge(ctx, file, claims, limits, options, progress)
 	if err != nil {

@@ -71,5 +71,8 @@ func operation(o plan.Operation) generator.Operation {
 // generated run in which little happened has shown nothing; a materialised
 // plan says itself how much is to happen.
 func trafficOptions(p *plan.Plan) checker.Options {
-	return checker.Options{Planned: p != nil && len(p.Operations) > 0}
+	if p == nil {
+		return checker.Options{}
+	}
+	return checker.Options{Planned: len(p.Operations) > 0, MaximumSiblings: p.Limits.Siblings}
 }

@@ -98,15 +98,15 @@ func newPlan(r Request) (*plan.Plan, target.System, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	forTarget, forWorkload := shareSettings(r.Settings, workload)
+	forTarget, forWorkload := shareSettings(r.Settings, r.Target, workload)
 	if forTarget, err = withProfile(r.Target, r.Profile, forTarget); err != nil {
 		return nil, nil, err
 	}
-	system, err := r.Target.Configure(r.Nodes, forTarget)
+	workloadSettings, err := workloads.Resolve(workload, forWorkload)
 	if err != nil {
 		return nil, nil, err
 	}
-	workloadSettings, err := workloads.Resolve(workload, forWorkload)
+	system, err := r.Target.Configure(r.Nodes, withNeeds(r.Target, workload, workloadSettings, forTarget))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -130,6 +130,10 @@ func newPlan(r Request) (*plan.Plan, target.System, error) {
 	if err := r.wan(surroundings, system); err != nil {
 		return nil, nil, err
 	}
+	quiet := quietTimeout
+	if s, ok := system.(target.Settling); ok {
+		quiet = max(quiet, s.SettleTime())
+	}
 	nodes := plan.NodeNames(r.Nodes)
 	p := &plan.Plan{
 		Format:  plan.Format,
@@ -146,7 +150,7 @@ func newPlan(r Request) (*plan.Plan, target.System, error) {
 		Expect:       r.Expect,
 		Limits: plan.Limits{
 			Time: plan.Duration(r.TimeLimit), Operation: plan.Duration(r.OperationTimeout),
-			Quiet: plan.Duration(quietTimeout), Finals: plan.Duration(finalsTimeout),
+			Quiet: plan.Duration(quiet), Finals: plan.Duration(finalsTimeout),
 			Check: plan.Duration(checkTimeout), CheckMemory: checkMemory,
 		},
 	}
@@ -235,21 +239,43 @@ func errSlowLinks(latency, jitter time.Duration, remedy string) error {
 }
 
 // shareSettings tells the target's settings from the workload's by their
-// names, of which no name belongs to both.
-func shareSettings(given map[string]string, w workloads.Workload) (forTarget, forWorkload map[string]string) {
+// names. A name that both have is about both, as the number of data centres.
+func shareSettings(given map[string]string, under target.Target, w workloads.Workload) (forTarget, forWorkload map[string]string) {
 	forTarget, forWorkload = map[string]string{}, map[string]string{}
-	ofWorkload := map[string]bool{}
+	ofWorkload, both := map[string]bool{}, map[string]bool{}
+	for _, s := range under.Describe() {
+		both[s.Name] = true
+	}
 	for _, s := range w.Settings() {
 		ofWorkload[s.Name] = true
 	}
 	for name, value := range given {
 		if ofWorkload[name] {
 			forWorkload[name] = value
-		} else {
+		}
+		if !ofWorkload[name] || both[name] {
 			forTarget[name] = value // the target refuses what it does not know, by name
 		}
 	}
 	return forTarget, forWorkload
+}
+
+// withNeeds adds the settings of the target that the workload needs, as far as
+// the target has them, to those given, which come first.
+func withNeeds(under target.Target, w workloads.Workload, settings, given map[string]string) map[string]string {
+	needer, ok := w.(workloads.Needer)
+	if !ok {
+		return given
+	}
+	out, needs := maps.Clone(given), needer.Needs(settings)
+	for _, s := range under.Describe() {
+		if value, needed := needs[s.Name]; needed {
+			if _, asked := given[s.Name]; !asked {
+				out[s.Name] = value
+			}
+		}
+	}
+	return out
 }
 
 // withProfile adds the settings of the target's profile, if one is named, to

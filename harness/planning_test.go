@@ -75,3 +75,15 @@ func TestSlowLinksBetweenDatacenters(t *testing.T) {
 	require.NoError(t, err)
 	assert.Zero(t, p.Surroundings.WANLatency)
 }
+
+// A store whose replicas are compared only every so often gets the time to say that they are equal.
+func TestQuietWaitsForAntiEntropy(t *testing.T) {
+	quiet := func(settings map[string]string) time.Duration {
+		p, _, err := NewPlan(Request{Target: leaderless.New(), Backend: OnSim, Nodes: 5, Nemesis: []string{}, Settings: settings, Claims: []string{"linearizable"}})
+		require.NoError(t, err)
+		return time.Duration(p.Limits.Quiet)
+	}
+	assert.Equal(t, quietTimeout, quiet(nil))
+	assert.Greater(t, quiet(map[string]string{"anti-entropy": "scheduled"}), 30*time.Second, "two rounds and more")
+	assert.Greater(t, quiet(map[string]string{"anti-entropy": "scheduled", "anti-entropy-every": "1m"}), 2*time.Minute)
+}

@@ -90,6 +90,14 @@ type Theory interface {
 	Expect(claim string, faults []string) Expectation
 }
 
+// Settling is a system that may need longer than usual, after the last fault
+// and the last operation, until it says that it is quiet.
+type Settling interface {
+	System
+	// SettleTime is how long to wait for that at most; 0 where the usual time will do.
+	SettleTime() time.Duration
+}
+
 // Located is a system whose nodes may be in several data centres: links between
 // those are slower, and are cut as a whole (see the partitions of that shape).
 type Located interface {

@@ -77,7 +77,10 @@ func (Set) Main(c Config) (generator.Generator, error) {
 }
 
 // Finals returns a read of every set on every node, shared out among the workers.
-func (Set) Finals(c Config, keys []string) generator.Generator {
+func (Set) Finals(c Config, keys []string) generator.Generator { return c.readEach(keys) }
+
+// readEach are reads of every key on every node, shared out among the workers.
+func (c Config) readEach(keys []string) generator.Generator {
 	sequences := make(generator.Sequences, c.Concurrency)
 	turn := 0
 	for _, key := range keys {

@@ -49,6 +49,14 @@ type Preparer interface {
 	Prepare(c Config, m *Memory, op generator.Operation) generator.Operation
 }
 
+// Needer is a workload that a target can serve only with some settings.
+type Needer interface {
+	Workload
+	// Needs returns settings of the target, given those of the workload. They
+	// are used where the target has such settings and nothing else is asked for.
+	Needs(settings map[string]string) map[string]string
+}
+
 // Config is what a workload's generator depends on.
 type Config struct {
 	Seed        uint64
@@ -68,7 +76,9 @@ type Outcome struct {
 }
 
 // All returns the workloads, ordered by name.
-func All() []Workload { return []Workload{Register{}, Set{}} }
+func All() []Workload {
+	return []Workload{Cart{}, CAS{}, Counter{}, Datacenters{}, Delete{}, Register{}, Row{}, Session{}, Set{}, Siblings{}}
+}
 
 // Lookup returns the workload of that name. The error lists the known ones.
 func Lookup(name string) (Workload, error) {

@@ -75,6 +75,7 @@ func (s *simulation) run(ctx context.Context, p *plan.Plan) (outcome, error) {
 	}
 	s.last = result.Operations
 	o := outcome{operations: result.Clients, events: result.Events, virtual: result.Virtual, hash: result.Hash}
+	s.screener.MaximumSiblings = p.Limits.Siblings
 	suspicions, doubt, err := s.screener.Screen(result.Operations)
 	if err != nil {
 		return outcome{}, fmt.Errorf("screening the history: %w", err)
@@ -167,7 +168,7 @@ func (s *simulation) check(ctx context.Context, p *plan.Plan, claims []string) (
 		return checker.Report{}, err
 	}
 	s.last = result.Operations
-	return checker.Check(ctx, s.last, checker.Options{Claims: claims, Memory: p.Limits.CheckMemory, NoStaleness: true,
+	return checker.Check(ctx, s.last, checker.Options{Claims: claims, Memory: p.Limits.CheckMemory, NoStaleness: true, MaximumSiblings: p.Limits.Siblings,
 		Evidence: func(completion int64) *history.Evidence { return evidence[completion] }})
 }
 

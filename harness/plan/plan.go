@@ -120,6 +120,9 @@ type Limits struct {
 	Check Duration `json:"check"`
 	// CheckMemory is the heap, in bytes, past which a checker answers unknown.
 	CheckMemory int64 `json:"check_memory"`
+	// Siblings is how many versions of a key may stand side by side under the
+	// claim bounded-siblings; 0 is the checker's default.
+	Siblings int `json:"siblings,omitempty"`
 }
 
 // Fault is one thing that goes wrong, as data. A schedule is a list of

@@ -140,6 +140,8 @@ func TestValidateRefuses(t *testing.T) {
 		"negative quiet":       {func(p *plan.Plan) { p.Limits.Quiet = -second }, "limits.quiet"},
 		"no deadline":          {func(p *plan.Plan) { p.Limits.Operation = 0 }, "limits.operation"},
 		"negative memory":      {func(p *plan.Plan) { p.Limits.CheckMemory = -1 }, "limits.check_memory"},
+		"negative siblings":    {func(p *plan.Plan) { p.Limits.Siblings = -1 }, "limits.siblings"},
+		"key with an end":      {func(p *plan.Plan) { p.Operations[0].Key = "cart/" }, "operations[0].key"},
 		"no identifier":        {func(p *plan.Plan) { p.Schedule[0].ID = "" }, "schedule[0].id"},
 		"identifier twice":     {func(p *plan.Plan) { p.Schedule[1].ID = "f1" }, `schedule[1].id: "f1" is the identifier of schedule[0] too`},
 		"no kind":              {func(p *plan.Plan) { p.Schedule[0].Kind = "" }, "schedule[0].kind"},

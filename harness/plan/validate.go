@@ -126,6 +126,9 @@ func (l *Limits) validate() error {
 	if l.CheckMemory < 0 {
 		return invalid("limits.check_memory", "%d is negative: want bytes", l.CheckMemory)
 	}
+	if l.Siblings < 0 {
+		return invalid("limits.siblings", "%d is negative: want a number of versions, or 0 for the default", l.Siblings)
+	}
 	return nil
 }
 
@@ -247,8 +250,11 @@ func (o *Operation) check(p *Plan) (field, cause string) {
 	if cause := nameCause(o.F); cause != "" {
 		return "f", cause
 	}
-	if cause := nameCause(o.Key); o.Key != "" && cause != "" {
-		return "key", cause
+	// The parts of a key may be apart by slashes: "cart/item".
+	for part := range strings.SplitSeq(o.Key, "/") {
+		if cause := nameCause(part); o.Key != "" && cause != "" {
+			return "key", cause
+		}
 	}
 	return "node", nodeCause(o.Node, p.Target.Nodes)
 }

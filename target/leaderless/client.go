@@ -2,6 +2,7 @@ package leaderless
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -11,11 +12,13 @@ import (
 
 	"github.com/refute-lab/refute/harness/history"
 	"github.com/refute-lab/refute/target"
+	"github.com/refute-lab/refute/target/leaderless/core"
 )
 
 // client speaks to one node; see the package's documentation.
 type client struct {
 	connection connection
+	settings   *core.Settings
 	// stamps: writes carry this machine's time.
 	stamps bool
 	path   []byte
@@ -23,25 +26,22 @@ type client struct {
 }
 
 var (
-	_ target.Client   = (*client)(nil)
-	_ target.Register = (*client)(nil)
-	_ target.Dumper   = (*client)(nil)
-	_ target.Quieter  = (*client)(nil)
-	_ target.Clock    = (*client)(nil)
+	_ target.Client           = (*client)(nil)
+	_ target.Register         = (*client)(nil)
+	_ target.Ordered          = (*client)(nil)
+	_ target.Deleter          = (*client)(nil)
+	_ target.CompareAndSetter = (*client)(nil)
+	_ target.Counter          = (*client)(nil)
+	_ target.Set              = (*client)(nil)
+	_ target.Versioned        = (*client)(nil)
+	_ target.Row              = (*client)(nil)
+	_ target.Dumper           = (*client)(nil)
+	_ target.Quieter          = (*client)(nil)
+	_ target.Clock            = (*client)(nil)
 )
 
-func newClient(node, address string, stamps bool) *client {
-	return &client{connection: connection{node: node, address: address}, stamps: stamps}
-}
-
-// answer is every answer to a request for a key.
-type answer struct {
-	Found    bool              `json:"found"`
-	Value    *string           `json:"value"`
-	Error    string            `json:"error"`
-	Code     string            `json:"code"`
-	Definite bool              `json:"definite"`
-	Evidence *history.Evidence `json:"evidence"`
+func newClient(node, address string, settings *core.Settings) *client {
+	return &client{connection: connection{node: node, address: address}, settings: settings, stamps: settings.Timestamps == core.TimestampsClient}
 }
 
 // Ready asks for the node's status.
@@ -53,58 +53,73 @@ func (c *client) Ready(ctx context.Context) error {
 // Close closes the connection.
 func (c *client) Close() error { return c.connection.close() }
 
-// Read gets the key. All its errors are definite: a read changes nothing.
-func (c *client) Read(ctx context.Context, key string) (target.Reading, error) {
-	a, err := c.request(ctx, http.MethodGet, key, nil)
+// call is a request for a key.
+type call struct {
+	method, key string
+	// operation is what comes behind the key's path, with the slash; query what
+	// comes behind the question mark.
+	operation, query string
+	causal           []byte
+	body             []byte
+}
+
+// do makes a request for a key and returns the node's reply: the same that a
+// simulation has at hand. An error is that there is none. Those of a get are
+// definite: a read changes nothing.
+func (c *client) do(ctx context.Context, q *call) (*core.Reply, *history.Evidence, *target.Error) {
+	c.path = append(append(c.path[:0], "/kv/"...), url.PathEscape(q.key)...)
+	c.path = append(c.path, q.operation...)
+	separator := byte('?')
+	if q.query != "" {
+		c.path = append(append(c.path, separator), q.query...)
+		separator = '&'
+	}
+	if c.stamps && q.method != http.MethodGet {
+		c.path = append(append(c.path, separator), "timestamp="...)
+		c.path = strconv.AppendInt(c.path, time.Now().UnixNano(), 10)
+	}
+	header := ""
+	if len(q.causal) > 0 {
+		header = "X-Causal-Context: " + base64.StdEncoding.EncodeToString(q.causal) + "\r\n"
+	}
+	status, content, err := c.connection.do(ctx, q.method, c.path, header, q.body)
+	var r *core.Reply
+	var evidence *history.Evidence
+	if err == nil {
+		var problem error
+		if r, evidence, problem = c.parse(status, content); problem != nil {
+			err = &target.Error{Message: fmt.Sprintf("node %s answered %d with something that is not its JSON: %v", c.connection.node, status, problem)}
+		}
+	}
 	if err != nil {
-		err.Definite = true
+		err.Definite = err.Definite || q.method == http.MethodGet
+		return nil, nil, err
+	}
+	return r, evidence, nil
+}
+
+// change makes a request of which only matters whether it was done.
+func (c *client) change(ctx context.Context, q *call) (*history.Evidence, error) {
+	r, evidence, err := c.do(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return Written(r, evidence)
+}
+
+// Read gets the key.
+func (c *client) Read(ctx context.Context, key string) (target.Reading, error) {
+	r, evidence, err := c.do(ctx, &call{method: http.MethodGet, key: key})
+	if err != nil {
 		return target.Reading{}, err
 	}
-	reading := target.Reading{Found: a.Found, Evidence: a.Evidence}
-	if !a.Found {
-		return reading, nil
-	}
-	text := ""
-	if a.Value != nil {
-		text = *a.Value
-	}
-	value, problem := strconv.ParseInt(text, 10, 64)
-	if problem != nil {
-		return target.Reading{}, notANumber(c.connection.node, key, text, a.Evidence)
-	}
-	reading.Value = value
-	return reading, nil
+	return Reading(c.connection.node, key, r, evidence)
 }
 
 // Write puts the value under the key.
 func (c *client) Write(ctx context.Context, key string, value int64) (*history.Evidence, error) {
 	c.value = strconv.AppendInt(c.value[:0], value, 10)
-	a, err := c.request(ctx, http.MethodPut, key, c.value)
-	if err != nil {
-		return err.Evidence, err
-	}
-	return a.Evidence, nil
-}
-
-// request makes a request for a key. Its result is either an answer or an
-// error, never a typed nil in an error interface: callers check the pointer.
-func (c *client) request(ctx context.Context, method, key string, body []byte) (*answer, *target.Error) {
-	c.path = append(append(c.path[:0], "/kv/"...), url.PathEscape(key)...)
-	if c.stamps && method != http.MethodGet {
-		c.path = strconv.AppendInt(append(c.path, "?timestamp="...), time.Now().UnixNano(), 10)
-	}
-	status, content, err := c.connection.do(ctx, method, c.path, body)
-	if err != nil {
-		return nil, err
-	}
-	var a answer
-	if problem := json.Unmarshal(content, &a); problem != nil {
-		return nil, &target.Error{Message: fmt.Sprintf("node %s answered %d with something that is not its JSON: %v", c.connection.node, status, problem)}
-	}
-	if status != http.StatusOK {
-		return nil, &target.Error{Definite: a.Definite, Evidence: a.Evidence, Message: failure(a.Code, a.Error)}
-	}
-	return &a, nil
+	return c.change(ctx, &call{method: http.MethodPut, key: key, body: c.value})
 }
 
 // Dump returns the replica's whole state.
@@ -152,7 +167,7 @@ func (c *client) status(ctx context.Context) (status, error) {
 
 // admin gets a path and decodes the answer. Its errors are definite.
 func (c *client) admin(ctx context.Context, path string, into any) error {
-	code, content, err := c.connection.do(ctx, http.MethodGet, []byte(path), nil)
+	code, content, err := c.connection.do(ctx, http.MethodGet, []byte(path), "", nil)
 	if err != nil {
 		err.Definite = true
 		return err

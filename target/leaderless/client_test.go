@@ -75,7 +75,7 @@ func within(t testing.TB, d time.Duration) context.Context {
 	return ctx
 }
 
-const done = "HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n" + `{"version":"1"}`
+const done = "HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n" + `{"version":"1@0:1:1"}`
 
 // A connection that breaks after the request was sent: the write is made once,
 // never repeated, and its outcome is unknown. A read's failure is definite.

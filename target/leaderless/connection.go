@@ -27,14 +27,16 @@ type connection struct {
 
 // asked tells http.ReadResponse what the answer is to.
 var asked = map[string]*http.Request{
-	http.MethodGet: {Method: http.MethodGet},
-	http.MethodPut: {Method: http.MethodPut},
+	http.MethodGet:    {Method: http.MethodGet},
+	http.MethodPut:    {Method: http.MethodPut},
+	http.MethodPost:   {Method: http.MethodPost},
+	http.MethodDelete: {Method: http.MethodDelete},
 }
 
-// do makes one request and returns the answer, whose content is valid until
+// do makes one request, with a header line that ends in CRLF or none, and returns the answer, whose content is valid until
 // the next call. An error is definite if the node certainly does not act on the
 // request, because it has not got all of it.
-func (c *connection) do(ctx context.Context, method string, path, body []byte) (status int, content []byte, failure *target.Error) {
+func (c *connection) do(ctx context.Context, method string, path []byte, header string, body []byte) (status int, content []byte, failure *target.Error) {
 	if err := c.connect(ctx); err != nil {
 		return 0, nil, c.fail(true, "connect: nothing was sent", err)
 	}
@@ -46,7 +48,7 @@ func (c *connection) do(ctx context.Context, method string, path, body []byte) (
 	// Also ends the request when ctx is cancelled before its deadline.
 	conn := c.conn
 	unwatch := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	status, content, failure = c.exchange(method, path, body)
+	status, content, failure = c.exchange(method, path, header, body)
 	if !unwatch() {
 		// The connection's deadline is in the past, now or soon.
 		_ = c.close()
@@ -55,7 +57,7 @@ func (c *connection) do(ctx context.Context, method string, path, body []byte) (
 }
 
 // exchange sends the request and reads the answer.
-func (c *connection) exchange(method string, path, body []byte) (status int, content []byte, failure *target.Error) {
+func (c *connection) exchange(method string, path []byte, header string, body []byte) (status int, content []byte, failure *target.Error) {
 	b := append(c.buffer[:0], method...)
 	b = append(b, ' ')
 	b = append(b, path...)
@@ -65,7 +67,7 @@ func (c *connection) exchange(method string, path, body []byte) (status int, con
 		b = append(b, "\r\nContent-Length: "...)
 		b = strconv.AppendInt(b, int64(len(body)), 10)
 	}
-	b = append(b, "\r\n\r\n"...)
+	b = append(append(append(b, "\r\n"...), header...), "\r\n"...)
 	b = append(b, body...)
 	c.buffer = b
 	if _, err := c.conn.Write(b); err != nil {

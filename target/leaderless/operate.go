@@ -18,7 +18,7 @@ func (c *client) Operate(ctx context.Context, command, peer string) (string, err
 	if peer != "" {
 		path += "?node=" + url.QueryEscape(peer)
 	}
-	code, content, failure := c.connection.do(ctx, http.MethodPost, []byte(path), nil)
+	code, content, failure := c.connection.do(ctx, http.MethodPost, []byte(path), "", nil)
 	if failure != nil {
 		return "", failure
 	}

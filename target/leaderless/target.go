@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/refute-lab/refute/target"
 	"github.com/refute-lab/refute/target/leaderless/core"
@@ -84,6 +85,13 @@ func (s *system) Core() core.Settings {
 	return settings
 }
 
+// SettleTime is the bound within which scheduled anti-entropy makes all
+// replicas equal, for a hundred keys that differ and links of ten milliseconds;
+// see core.Settings.ConvergenceBound.
+func (s *system) SettleTime() time.Duration {
+	return time.Duration(s.settings.ConvergenceBound(100, int64(10*time.Millisecond)))
+}
+
 // Datacenters returns the nodes of each data centre; nil where there is but one.
 func (s *system) Datacenters() [][]string {
 	if s.settings.Datacenters <= 1 {
@@ -140,5 +148,5 @@ func (s *system) Connect(node, address string) (target.Client, error) {
 	if _, _, err := net.SplitHostPort(address); err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", node, err)
 	}
-	return newClient(node, address, s.settings.Timestamps == core.TimestampsClient), nil
+	return newClient(node, address, &s.settings), nil
 }

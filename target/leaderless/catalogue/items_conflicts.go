@@ -13,9 +13,10 @@ func conflictItems() []Item {
 			Story: "n=3, w=2, r=2. The clock of n1 is 10 s ahead. A client writes 1 through n1; another one reads that, writes 2 through n2, has it acknowledged, and reads 1: " +
 				"2 was written last, but carries the lower timestamp, and is gone for good.",
 			Claim: "read-your-writes", Cause: "clock-skew-last-write-wins",
-			Setting: "fetch", Plan: "off", Twin: "on",
-			Remedy: "Writers ask a quorum for the greatest timestamp first and go beyond it.",
-			Cost:   "a round trip for each write",
+			Setting: "clock", Plan: "wall", Twin: "hybrid",
+			Remedy: "A hybrid logical clock never falls behind what its node has heard of, and n2 has heard of 1. " +
+				"Where nothing carries the news from one writer to the next, only a writer that first asks a quorum for the greatest timestamp (fetch=on) goes beyond it.",
+			Cost:   "timestamps that may be ahead of all good clocks; a fetch is a round trip for each write",
 			Source: "Designing Data-Intensive Applications p. 291; Kingsbury, “The trouble with timestamps” (2013)",
 		},
 		{Number: 13, Name: "equal-timestamps-mix-columns", Title: "two rows with one timestamp become a third", Missing: "the store has no rows yet"},

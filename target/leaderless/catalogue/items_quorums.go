@@ -65,7 +65,13 @@ func quorumItems() []Item {
 		},
 		{
 			Number: 7, Name: "restored-from-a-stale-replica", Title: "a replica that is restored from a stale one breaks a quorum",
-			Missing: "the store can't yet lose the disk of a node and restore it from another one",
+			Story: "n=3, w=2, r=2. A write is acknowledged by n1 and n2 and does not reach n3. Then n2 loses its disk, and an operator rebuilds it from n3's. " +
+				"A read by quorum is answered by n2 and n3: the old value, although w + r > n.",
+			Claim: "no-stale-reads", Cause: "replica-lost-its-data",
+			Setting: "rejoin", Plan: "serve", Twin: "repair-first",
+			Remedy: "A node that starts asks the other replicas for what its disk may lack before it answers reads.",
+			Cost:   "a slow return after every restart",
+			Source: "Dynamo §4.7; Cassandra's replace_address and nodetool rebuild",
 		},
 		{
 			Number: 8, Name: "session-moves", Title: "with r=1 a client does not read its own write",
@@ -101,7 +107,13 @@ func quorumItems() []Item {
 		},
 		{
 			Number: 29, Name: "local-quorum", Title: "LOCAL_QUORUM: another data centre reads the old value",
-			Missing: "the store has no data centres yet",
+			Story: "Two data centres with n=3 replicas each; writes and reads at LOCAL_QUORUM. The link between the centres is cut. " +
+				"A write in the first centre is acknowledged there; a read in the second one returns the old value.",
+			Claim: "no-stale-reads", Cause: "no-overlap",
+			Setting: "write-level", Plan: "local-quorum", Twin: "each-quorum",
+			Remedy: "A write at EACH_QUORUM is acknowledged by a quorum of every centre, so that local reads see it. QUORUM for both does it, too.",
+			Cost:   "the latency between the centres for each write, and no writes while they are apart",
+			Source: "Cassandra: ConsistencyLevel.java",
 		},
 		{
 			Number: 30, Name: "lag-that-no-quorum-read-shows", Title: "every quorum read is right while one replica lags",

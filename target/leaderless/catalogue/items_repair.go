@@ -15,7 +15,15 @@ func repairItems() []Item {
 			Cost:   "a synced log write for each hint",
 			Source: "Cassandra: hints_flush_period_in_ms, consistency level ANY",
 		},
-		{Number: 25, Name: "cold-key", Title: "a key that nobody reads dies with its only replica", Missing: "the store has no anti-entropy and can't lose a disk yet"},
+		{
+			Number: 25, Name: "cold-key", Title: "a key that nobody reads dies with its only replica",
+			Story: "n=3, w=1, no hints. A write is acknowledged by n1 and does not reach n2 and n3. Nobody reads the key, so that no read repairs it; seconds later n1 loses its disk, and the write with it.",
+			Claim: "no-lost-writes", Cause: "replica-lost-its-data",
+			Setting: "anti-entropy", Plan: "off", Twin: "scheduled",
+			Remedy: "Replicas compare what they hold in the background, whether or not anybody reads it.",
+			Cost:   "disk reads and traffic, all the time",
+			Source: "Dynamo §4.7; Riak's active anti-entropy",
+		},
 		{
 			Number: 26, Name: "acknowledged-before-synced", Title: "an acknowledged write was not on any disk yet",
 			Story: "n=3, w=2. The log is synced every 10 s (Cassandra's default). Writes are acknowledged by n1 and n2 as soon as the operating system has them; then the power of both fails. " +

@@ -305,10 +305,15 @@ func (s *Settings) ConvergenceBound(differing int, roundTrip int64) int64 {
 	if s.AntiEntropy != AntiEntropyScheduled {
 		return 0
 	}
-	// All ranges of the ring, though a node has only some of them, with n − 1 peers each.
+	// All ranges of the ring, though a node has only some of them, with each of their other replicas.
 	sets := make(map[homeSet]bool)
-	s.ring.eachHomes(s.N, func(homes []NodeID) { sets[setOf(homes)] = true })
-	comparisons := int64(len(sets)) * int64(s.N-1)
+	comparisons := int64(0)
+	s.ring.eachHomes(s.N, func(homes []NodeID) {
+		if set := setOf(homes); !sets[set] {
+			sets[set] = true
+			comparisons += int64(len(homes) - 1)
+		}
+	})
 	// To a differing key: down the tree, the page, the key itself, the roots again.
 	trips := (int64(s.AntiEntropyDepth)+treeStep-1)/treeStep + 3
 	round := s.AntiEntropyEvery + s.AntiEntropyEvery/8 + comparisons*roundTrip +

@@ -289,6 +289,9 @@ func TestAntiEntropyConverges(t *testing.T) {
 		"scheduled, n=5":    {settingsOf(t, 5, "n", "5", "w", "3", "r", "3", "hints", "off", "repair", "off", "anti-entropy", "scheduled", "anti-entropy-every", "2s", "anti-entropy-depth", "2"), true},
 		"slow":              {settingsOf(t, 4, "hints", "off", "repair", "off", "w", "1", "anti-entropy", "scheduled", "anti-entropy-every", "1s", "anti-entropy-rate", "5"), true},
 		"acknowledge early": {settingsOf(t, 5, "hints", "off", "repair", "off", "w", "1", "acknowledge", "before-log", "anti-entropy", "scheduled", "anti-entropy-every", "2s"), true},
+		"siblings":          {settingsOf(t, 5, "hints", "off", "repair", "off", "w", "1", "resolver", "dotted", "anti-entropy", "scheduled", "anti-entropy-every", "2s"), true},
+		"off, siblings":     {settingsOf(t, 5, "hints", "off", "repair", "off", "w", "1", "resolver", "dotted"), false},
+		"data centres":      {settingsOf(t, 6, "n", "2", "datacenters", "2", "hints", "off", "repair", "off", "w", "1", "anti-entropy", "scheduled", "anti-entropy-every", "2s"), true},
 		"off":               {settingsOf(t, 5, "hints", "off", "repair", "off", "w", "1"), false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -53,6 +53,9 @@ type coordinator struct {
 	// requests and standIns are the times at which operations give up waiting
 	// for replicas, and for home replicas alone.
 	requests, standIns deadlines
+	// speculations are those at which reads ask further replicas; latency tells p99.
+	speculations deadlines
+	latency      readLatency
 	// repairs counts the open operations in phaseAsyncRepair or waiting to enter it.
 	repairs int
 	trips   trips
@@ -61,7 +64,9 @@ type coordinator struct {
 	lastTime int64
 }
 
-func (c *coordinator) init() { c.requests.kind, c.standIns.kind = timerRequest, timerStandIn }
+func (c *coordinator) init() {
+	c.requests.kind, c.standIns.kind, c.speculations.kind = timerRequest, timerStandIn, timerSpeculate
+}
 
 type phase uint8
 
@@ -103,6 +108,16 @@ type operation struct {
 	// writes and reads are the scopes of w and r; level is what they come from, for the evidence.
 	writes, reads scope
 	level         Level
+	// special: answers must be more than so many; then pr, pw and dw are, where
+	// they are not 0, how many home replicas must answer and acknowledge, and
+	// how many logs must have the write. See primaries.go.
+	special    bool
+	pr, pw, dw int
+	// choosy: only some replicas are asked; whole, how many of them for their
+	// cell; hurried: those that have not answered are not waited for any more;
+	// speculated: one more than necessary was asked. See readset.go.
+	choosy, hurried, speculated bool
+	whole                       uint8
 	// datacenter is the coordinator's, of how many; both 0 where there is one only.
 	datacenter, datacenters uint8
 	order                   []NodeID
@@ -127,6 +142,8 @@ type leg struct {
 	version Version
 	// object is the state that came with it; nil with last write wins.
 	object Object
+	// digest is what it answered to a digest read.
+	digest uint64
 }
 
 type legFlags uint16
@@ -143,6 +160,9 @@ const (
 	legFetched // its answer to the fetch was one of those that the version was chosen by
 	legRead    // its answer to the read of a compare-and-set counted
 	legRefused // no hint is kept for it, and that has been counted
+	legAsked   // it was asked, in a read that does not ask all
+	legDigest  // it answered with the digest of a cell that is not known to be the one that was read
+	legDurable // its log has what is written
 )
 
 func (l *leg) is(f legFlags) bool { return l.flags&f != 0 }
@@ -169,8 +189,8 @@ func (n *Node) request(q *Request) {
 		n.startTransaction(q, quorum, order)
 		return
 	}
-	if why := n.shortage(get, &quorum, order); why != "" {
-		n.refuse(q, quorum, CodeUnavailable, why)
+	if code, why := n.shortage(get, &quorum, order); code != "" {
+		n.refuse(q, quorum, code, why)
 		return
 	}
 	op := n.open(q, quorum, order)
@@ -234,6 +254,12 @@ func (n *Node) open(q *Request, u quorum, order []NodeID) *operation {
 	op.request, op.get, op.key, op.began = q.ID, q.Kind == RequestGet, q.Key, n.now.Mono
 	op.n, op.w, op.r, op.order = u.homes+u.pending, u.w+u.pending, u.r, order
 	op.writes, op.reads, op.level = u.writes, u.reads, u.level
+	op.pr, op.pw, op.dw = u.pr, u.pw, u.dw
+	if op.get {
+		op.special = n.settings.special || u.pr > 0
+	} else {
+		op.special = u.pw|u.dw != 0
+	}
 	for home, node := range order[:op.n] {
 		op.legs = append(op.legs, leg{node: node, home: uint8(home)})
 		if home >= u.homes {
@@ -305,6 +331,7 @@ func (n *Node) ask(op *operation, l *leg, kind MessageKind) {
 	m.Origin, m.Request, m.Key = op.request, n.wireNumber(op), op.key
 	if kind == MessageWrite {
 		m.Cell = op.cell
+		m.Durable = op.dw > 0
 		l.flags |= legSent
 	}
 	if l.is(legStandIn) {
@@ -348,7 +375,9 @@ func (op *operation) tally(f legFlags) int {
 func (n *Node) requestTimeout(op *operation) {
 	switch op.phase {
 	case phaseRead:
-		n.readTimeout(op, legAnswered, op.r, "answered the read")
+		if !op.special || !n.lateRead(op) {
+			n.readTimeout(op, legAnswered, op.r, "answered the read")
+		}
 	case phaseWriteBack:
 		n.readTimeout(op, legHolds, op.w, "hold the value that was read")
 	case phaseRepair:

@@ -26,8 +26,12 @@ func (n *Node) setDeadline(d *deadlines, op *operation, after int64) {
 		d.queue = d.queue[:copy(d.queue, d.queue[d.head:])]
 		d.head = 0
 	}
-	d.queue = append(d.queue, deadline{op.number, n.now.Mono + after})
-	if d.due == 0 {
+	at := n.now.Mono + after
+	d.queue = append(d.queue, deadline{op.number, at})
+	for i := len(d.queue) - 1; i > d.head && d.queue[i-1].at > at; i-- { // shorter than those before it
+		d.queue[i], d.queue[i-1] = d.queue[i-1], d.queue[i]
+	}
+	if d.due == 0 || at < d.due {
 		n.awaitDeadline(d, after)
 	}
 }

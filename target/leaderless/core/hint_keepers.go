@@ -87,4 +87,4 @@ func (n *Node) keepPassed(h *hint) {
 }
 
 // near says that two nodes are in the same data centre.
-func (r *Ring) near(a, b NodeID) bool { return true }
+func (r *Ring) near(a, b NodeID) bool { return r.spread == nil || r.spread.of[a] == r.spread.of[b] }

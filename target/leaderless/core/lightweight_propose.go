@@ -207,12 +207,13 @@ func (op *operation) transactionEvidence(e *Evidence) {
 	t := op.transaction
 	e.Required = t.majority
 	e.Phases = slices.Clone(t.phases)
-	for i := range op.legs {
-		read := op.legs[i].is(legRead)
+	for i := range e.Replicas {
+		r := &e.Replicas[i]
+		read := slices.ContainsFunc(op.legs, func(l leg) bool { return l.node == r.Node && l.is(legRead) })
 		if t.mine {
-			e.Replicas[i].Fetched = read
+			r.Fetched = read
 		} else {
-			e.Replicas[i].Answered, e.Replicas[i].Counted = read, read
+			r.Answered, r.Counted = read, read
 		}
 	}
 }

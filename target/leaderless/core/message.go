@@ -59,9 +59,8 @@ const (
 	MessageRangeAnswer
 	MessageRepair
 	MessageRepaired
-	// MessagePurge … MessagePurged are the removal of tombstones.
+	// MessagePurge tells a home replica that all of them hold a tombstone; see tombstones.go.
 	MessagePurge
-	MessagePurged
 	// MessageGossip and MessageGossipAnswer tell of the members; see gossip.go.
 	MessageGossip
 	MessageGossipAnswer
@@ -80,7 +79,7 @@ var messageKindNames = [...]string{
 	"", "read", "read-answer", "fetch", "fetched", "write", "written", "handoff", "handed-off", "heartbeat",
 	"update", "updated", "digest", "digest-answer",
 	"prepare", "promise", "propose", "accepted", "commit", "committed",
-	"tree", "tree-answer", "range", "range-answer", "repair", "repaired", "purge", "purged",
+	"tree", "tree-answer", "range", "range-answer", "repair", "repaired", "purge",
 	"gossip", "gossip-answer", "stream", "stream-chunk", "streamed", "forward", "forwarded",
 }
 
@@ -111,6 +110,9 @@ type Message struct {
 	HintFor  NodeID
 	// Ring tags the ring that the sender knows; 0 where rings are not compared. See epoch.go.
 	Ring uint32
+	// Durable asks, with MessageWrite, to be told when the log has it, and
+	// tells, with MessageWritten, that it has; see primaries.go.
+	Durable bool
 	// Origin tells a driver for whom the message is sent: the Request.ID of the
 	// client's request that it belongs to, which answers repeat, or 0 if it
 	// belongs to none (a heartbeat, a hint that is delivered). It is no part of
@@ -137,7 +139,8 @@ const (
 	flagObject
 	flagBody
 	flagRing
-	knownFlags = flagTombstone | flagStandsIn | flagObject | flagBody | flagRing
+	flagDurable
+	knownFlags = flagTombstone | flagStandsIn | flagObject | flagBody | flagRing | flagDurable
 )
 
 // AppendMessage appends the encoding of m to buf and returns it: the format
@@ -152,6 +155,9 @@ func AppendMessage(buf []byte, m *Message) []byte {
 	}
 	if m.Body != nil {
 		flags |= flagBody
+	}
+	if m.Durable {
+		flags |= flagDurable
 	}
 	if m.Ring != 0 {
 		flags |= flagRing
@@ -184,6 +190,7 @@ func DecodeMessage(b []byte) (Message, error) {
 	m.Kind = MessageKind(d.byte())
 	m.From, m.To = NodeID(d.byte()), NodeID(d.byte())
 	flags := d.byte()
+	m.Durable = flags&flagDurable != 0
 	if flags&flagStandsIn != 0 {
 		m.StandsIn, m.HintFor = true, NodeID(d.byte())
 	}

@@ -267,12 +267,14 @@ func (n *Node) handle(m *Message) {
 		return
 	}
 	switch m.Kind {
-	case MessageRead, MessageFetch:
+	case MessageRead, MessageFetch, MessageDigest:
 		n.answerRead(m)
 	case MessageReadAnswer:
 		n.readAnswered(m)
 	case MessageFetched:
 		n.fetched(m)
+	case MessageDigestAnswer:
+		n.digestAnswered(m)
 	case MessageWrite:
 		if !m.Cell.Version.IsZero() {
 			n.storeWrite(m)
@@ -335,6 +337,8 @@ func (n *Node) timer(kind uint64) {
 		n.expire(&n.coordinator.requests, (*Node).requestTimeout)
 	case timerStandIn:
 		n.expire(&n.coordinator.standIns, (*Node).standInTimeout)
+	case timerSpeculate:
+		n.expire(&n.coordinator.speculations, (*Node).speculate)
 	case timerPaxos:
 		n.contentionTick()
 	case timerHintFlush:

@@ -38,9 +38,7 @@ func (v *VersionSettings) order() cellOrder {
 // out that nobody wrote (CASSANDRA-13550; the catalogue's item 13).
 func (c *Cell) compareByValue(d *Cell) int {
 	switch {
-	case c.Version.Time != d.Version.Time || c.Version == d.Version:
-		return c.Version.Compare(d.Version)
-	case c.Version.IsZero() || d.Version.IsZero():
+	case c.Version.Time != d.Version.Time || c.Version.IsZero() || d.Version.IsZero():
 		return c.Version.Compare(d.Version)
 	case c.Tombstone != d.Tombstone:
 		if c.Tombstone {

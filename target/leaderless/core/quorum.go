@@ -28,6 +28,8 @@ type quorum struct {
 	writes, reads scope
 	// level is the level that was asked for, or that of the settings.
 	level Level
+	// pr, pw and dw: see primaries.go.
+	pr, pw, dw int
 	// pending are the nodes that a write goes to beside the homes while the
 	// ring changes; each is one more acknowledgement. See membership.go.
 	pending int
@@ -39,6 +41,7 @@ func (s *Settings) resolve() error {
 	u := quorum{n: s.N, homes: s.N * s.Datacenters}
 	w, r := s.WriteLevel.demand(s.W, s.N, s.Datacenters), s.ReadLevel.demand(s.R, s.N, s.Datacenters)
 	u.w, u.writes, u.r, u.reads = w.count, w.scope, r.count, r.scope
+	u.pr, u.pw, u.dw = s.PR, s.PW, s.DW
 	for _, d := range []struct {
 		demand
 		level  Level
@@ -57,6 +60,7 @@ func (s *Settings) resolve() error {
 		}
 	}
 	s.quorum = u
+	s.special = s.choosy() || !s.NotFoundOK
 	return nil
 }
 
@@ -75,7 +79,7 @@ func (n *Node) quorum(q *Request) quorum {
 	} else {
 		u.level = n.settings.WriteLevel
 	}
-	if q.N|q.R|q.W|int(q.quorumLevel()) != 0 {
+	if q.N|q.R|q.W|int(q.quorumLevel())|q.PR|q.PW|q.DW != 0 {
 		u.override(n.settings, q)
 	}
 	return u
@@ -94,6 +98,14 @@ func (u *quorum) override(s *Settings, q *Request) {
 	}
 	if q.R != 0 {
 		readLevel, r = LevelNumbers, q.R
+	}
+	for _, own := range []struct {
+		of    *int
+		given int
+	}{{&u.pr, q.PR}, {&u.pw, q.PW}, {&u.dw, q.DW}} {
+		if own.given != 0 {
+			*own.of = own.given
+		}
 	}
 	if level := q.quorumLevel(); level != LevelNumbers {
 		if q.Kind == RequestGet {
@@ -128,8 +140,22 @@ func (n *Node) impossible(q *Request, u *quorum) string {
 		if why := levelProblem(q.Level, !get); why != "" {
 			return why
 		}
+		if why := s.anyProblem(); q.Level == LevelAny && why != "" {
+			return why
+		}
 		if q.Level.Serial() && !s.decides() {
 			return fmt.Sprintf("level %s, but with cas=off no value is ever decided by consensus: use another level", q.Level)
+		}
+	}
+	if get && (q.PW != 0 || q.DW != 0) || !get && q.PR != 0 {
+		return "pr is for reads, pw and dw are for writes: leave out what is not this request's"
+	}
+	for _, own := range []struct {
+		name   string
+		number int
+	}{{"pr", u.pr}, {"pw", u.pw}, {"dw", u.dw}} {
+		if own.number < 0 || own.number > u.homes {
+			return fmt.Sprintf("%s=%d with %d home replicas: want 0 to %d", own.name, own.number, u.homes, u.homes)
 		}
 	}
 	// Only the numbers that the request uses can make it impossible.
@@ -147,25 +173,30 @@ func (n *Node) impossible(q *Request, u *quorum) string {
 }
 
 // shortage says why too few replicas are up for the request to have a chance,
-// as far as this node can tell; empty: enough are.
-func (n *Node) shortage(get bool, u *quorum, order []NodeID) string {
+// as far as this node can tell, and with which code it fails; empty: enough are.
+func (n *Node) shortage(get bool, u *quorum, order []NodeID) (code, why string) {
 	need := n.needed(get, u)
 	if up := n.reachable(order, u.homes+u.pending); up < need {
-		return n.unavailable(u.homes+u.pending, "", up, need)
+		return CodeUnavailable, n.unavailable(u.homes+u.pending, "", up, need)
 	}
-	if u.reads|u.writes == scopeAll {
-		return ""
-	}
-	reads, writes := get || n.settings.Fetches(), !get || n.settings.Repair == RepairABD
-	if reads {
-		if why := n.shortageIn(u, demand{u.r, u.reads}, order); why != "" {
-			return why
+	if u.pr|u.pw != 0 {
+		if code, why := n.primaryShortage(get, u, order); code != "" {
+			return code, why
 		}
 	}
-	if writes {
-		return n.shortageIn(u, demand{u.w, u.writes}, order)
+	if u.reads|u.writes == scopeAll {
+		return "", ""
 	}
-	return ""
+	if get || n.settings.Fetches() {
+		why = n.shortageIn(u, demand{u.r, u.reads}, order)
+	}
+	if why == "" && (!get || n.settings.Repair == RepairABD) {
+		why = n.shortageIn(u, demand{u.w, u.writes}, order)
+	}
+	if why != "" {
+		code = CodeUnavailable
+	}
+	return code, why
 }
 
 func (n *Node) unavailable(replicas int, where string, up, need int) string {
@@ -202,6 +233,10 @@ func (n *Node) shortageIn(u *quorum, d demand, order []NodeID) string {
 // needed returns how many replicas must be up for the request to have a chance.
 func (n *Node) needed(get bool, u *quorum) int {
 	switch {
+	case !get && u.level == LevelAny && !n.settings.Fetches():
+		return 0 // a hint will do
+	case !get && u.level == LevelAny:
+		return u.r
 	case get && n.settings.Repair == RepairABD, !get && n.settings.Fetches():
 		return max(u.w+u.pending, u.r)
 	case get:

@@ -81,7 +81,7 @@ func (n *Node) rebuildRanges() {
 	r.ring = n.ring
 	r.fingerprint = n.ring.fingerprint()
 	r.ranges, r.bySet = nil, make(map[homeSet]*keyRange)
-	n.ring.eachHomes(n.homeCount(), func(homes []NodeID) {
+	n.ring.eachHomes(n.settings.N, func(homes []NodeID) {
 		set := setOf(homes)
 		if r.bySet[set] != nil || !set.has(uint8(n.id)) {
 			return
@@ -206,17 +206,21 @@ func setOf(nodes []NodeID) (set homeSet) {
 	return set
 }
 
-// homeCount is how many home replicas a key has under the settings.
-func (n *Node) homeCount() int { return n.settings.N }
-
 // homesOf are the key's home replicas under the settings.
-func (n *Node) homesOf(key string) []NodeID { return n.ring.PreferenceList(key, n.homeCount()) }
+func (n *Node) homesOf(key string) []NodeID { return n.ring.PreferenceList(key, n.settings.N) }
 
-// eachHomes calls do with the home replicas of every arc of the ring.
-func (r *Ring) eachHomes(count int, do func([]NodeID)) {
+// eachHomes calls do with the home replicas of every arc of the ring, n in each
+// data centre; do must not keep them.
+func (r *Ring) eachHomes(n int, do func([]NodeID)) {
+	var placed []NodeID
 	for i := range r.tokens {
-		order := r.orders[i*r.nodes:][:r.nodes]
-		do(order[:min(count, len(order))])
+		walk := r.orders[i*r.nodes:][:r.nodes]
+		if r.spread == nil {
+			do(walk[:min(n, len(walk))])
+			continue
+		}
+		placed = r.spread.place(placed[:0], walk, n)
+		do(placed[:r.spread.homes(n)])
 	}
 }
 

@@ -1,12 +1,15 @@
 package core
 
-// startRead asks all home replicas for the key's cell. The first r answers
-// decide (Dynamo §4.5); the newest cell among them is the result. All n are
-// asked, and not r only, so that a slow or dead replica costs nothing, and so
-// that read repair sees all of them.
+// startRead asks all home replicas for the key's cell, or some of them (see
+// readset.go). The first r answers decide (Dynamo §4.5); the newest cell among
+// them is the result.
 func (n *Node) startRead(op *operation) {
 	op.phase, op.course = phaseRead, courseRead
 	op.demands(op.r, op.reads)
+	if n.settings.choosy() {
+		n.startChoosyRead(op)
+		return
+	}
 	n.startPhase(op, MessageRead)
 }
 
@@ -60,9 +63,17 @@ func (n *Node) readAnswered(m *Message) {
 	l.version, l.object = m.Cell.Version, m.Cell.Object
 	switch op.phase {
 	case phaseRead:
-		op.count(l)
 		n.takeAnswer(&op.cell, &m.Cell)
-		if op.counted >= op.need {
+		if !op.special {
+			if op.count(l); op.counted >= op.need {
+				n.readQuorum(op)
+			}
+			return
+		}
+		if n.settings.NotFoundOK || !m.Cell.Version.IsZero() {
+			op.count(l)
+		}
+		if n.readComplete(op) {
 			n.readQuorum(op)
 		}
 	case phaseWriteBack, phaseRepair:
@@ -82,6 +93,9 @@ func (n *Node) readAnswered(m *Message) {
 // readQuorum goes on once r replicas have answered.
 func (n *Node) readQuorum(op *operation) {
 	n.noteRead(op)
+	if n.settings.SpeculativeRetry == SpeculateP99 {
+		n.coordinator.latency.add(n.now.Mono - op.began)
+	}
 	mode := n.repairMode()
 	if mode != RepairAsync {
 		n.reportDeleted(op)
@@ -102,7 +116,7 @@ func (n *Node) readQuorum(op *operation) {
 
 func (op *operation) allAnswered() bool {
 	for i := range op.legs {
-		if !op.legs[i].is(legAnswered) {
+		if l := &op.legs[i]; !l.is(legAnswered) && !op.spared(l) {
 			return false
 		}
 	}
@@ -112,7 +126,11 @@ func (op *operation) allAnswered() bool {
 // readTimeout ends a get that did not get through. It may have spread a value,
 // but only one that somebody wrote: the get itself had no effect.
 func (n *Node) readTimeout(op *operation, f legFlags, need int, did string) {
-	n.fail(op, StatusDefinite, CodeTimeout, n.tooFew(op.tally(f), need, did, "nothing was read"))
+	if code, why := n.unsatisfied(op); code != "" && op.phase == phaseRead {
+		n.fail(op, StatusDefinite, code, why)
+	} else {
+		n.fail(op, StatusDefinite, CodeTimeout, n.tooFew(op.tally(f), need, did, "nothing was read"))
+	}
 	if n.repairMode() == RepairAsync {
 		n.coordinator.repairs++
 		n.startAsyncRepair(op)

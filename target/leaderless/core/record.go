@@ -28,16 +28,15 @@ const (
 	recordMembers
 	// recordActor: the actor under which this node makes causal events; see actor.go.
 	recordActor
-	// recordRepaired: Cell.Version of Key, or what is newer, was on all replicas.
-	recordRepaired
 
-	lastRecordKind = recordRepaired
+	lastRecordKind = recordActor
 )
 
 // record is one entry of the durable log. Records are facts, not steps: the
 // state after a set of records is the same in whatever order and however
 // often they are read, because cells only grow in version and a hint lives
-// exactly while no recordHandedOff of its version or a newer one exists.
+// exactly while no recordHandedOff of its version or a newer one exists. The
+// exception is recordPurged: what follows it counts again, however old it is.
 type record struct {
 	kind recordKind
 	key  string

@@ -97,7 +97,7 @@ func (n *Node) recoverSlot(s *slot, c *Cell) {
 
 // storeWrite handles MessageWrite: as a home replica, or as a stand-in that keeps a hint.
 func (n *Node) storeWrite(m *Message) {
-	answer := Message{Kind: MessageWritten, From: n.id, To: m.From, Origin: m.Origin, Request: m.Request, Key: m.Key, Cell: Cell{Version: m.Cell.Version}}
+	answer := Message{Kind: MessageWritten, From: n.id, To: m.From, Origin: m.Origin, Request: m.Request, Key: m.Key, Cell: Cell{Version: m.Cell.Version}, Durable: m.Durable}
 	if n.settings.ObsoletePuts == ObsoletePutsRefuse && n.refusesWrite(m, &answer) {
 		return
 	}
@@ -114,10 +114,12 @@ func (n *Node) storeWrite(m *Message) {
 // the slot's whole cell, so that the last record alone covers all before it.
 func (n *Node) apply(s *slot, c *Cell, r *record, answer *Message) {
 	if n.merge(&s.memory, c) {
-		n.persist(s, r)
+		n.persist(s, r, answer != nil && answer.Durable)
 	}
 	switch {
 	case answer == nil:
+	case answer.Durable && n.settings.Acknowledge != AcknowledgeAfterLog:
+		n.acknowledgeTwice(s, c, r, answer)
 	case n.covers(&s.durable, c),
 		n.settings.Acknowledge == AcknowledgeSupersededEarly && !n.covers(c, &s.memory):
 		n.send(answer)
@@ -127,13 +129,17 @@ func (n *Node) apply(s *slot, c *Cell, r *record, answer *Message) {
 	}
 }
 
-// persist logs the slot's whole memory cell.
-func (n *Node) persist(s *slot, r *record) {
+// persist logs the slot's whole memory cell. tell says that somebody waits for
+// that to be done, whatever it was acknowledged by.
+func (n *Node) persist(s *slot, r *record, tell bool) {
 	r.cell = s.memory
 	effect := Persist{Record: n.records.encode(r)}
-	if n.settings.Acknowledge == AcknowledgeBeforeLog {
-		effect.ID, effect.Eager = n.replica.persists.skip(), true
+	early := n.settings.Acknowledge == AcknowledgeBeforeLog
+	if early {
 		s.durable = s.memory
+	}
+	if early && !tell {
+		effect.ID, effect.Eager = n.replica.persists.skip(), true
 	} else {
 		p := n.replica.newPersist()
 		p.slot, p.cell = s, s.memory
@@ -141,7 +147,7 @@ func (n *Node) persist(s *slot, r *record) {
 		s.pending = p
 	}
 	n.out.Persist = append(n.out.Persist, effect)
-	if effect.Eager {
+	if early {
 		n.durableChanged(s)
 	}
 }
@@ -220,15 +226,21 @@ func (n *Node) answerRead(m *Message) {
 		}
 	}
 	kind := MessageReadAnswer
-	if m.Kind == MessageFetch {
+	switch m.Kind {
+	case MessageFetch:
 		kind = MessageFetched
+	case MessageDigest:
+		kind = MessageDigestAnswer
 	}
 	answer := n.message(kind, m.From)
 	answer.Origin, answer.Request, answer.Key, answer.Body = m.Origin, m.Request, m.Key, m.Body
-	if kind != MessageReadAnswer {
-		answer.Cell.Version = c.Version
-	} else {
+	switch kind {
+	case MessageReadAnswer:
 		answer.Cell = *c
+	case MessageDigestAnswer:
+		answerDigest(answer, c)
+	default:
+		answer.Cell.Version = c.Version
 	}
 }
 

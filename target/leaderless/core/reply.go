@@ -15,6 +15,7 @@ const (
 	courseFetch
 	courseFetchWrite
 	courseWrite
+	courseDigestRead
 	courseUpdate
 	courseUpdateWrite
 )
@@ -27,6 +28,7 @@ var phasesOf = [...][]string{
 	courseFetch:      {"fetch"},
 	courseFetchWrite: {"fetch", "write"},
 	courseWrite:      {"write"},
+	courseDigestRead: {"digest", "read"},
 
 	courseUpdate:      {"update"},
 	courseUpdateWrite: {"update", "write"},
@@ -72,14 +74,17 @@ func (n *Node) tooFew(have, need int, did, consequence string) string {
 }
 
 func (n *Node) evidence(op *operation) Evidence {
-	e := Evidence{Required: op.w, Phases: phasesOf[op.course], Hints: slices.Clone(op.hints), Replicas: make([]ReplicaEvidence, len(op.legs))}
+	e := Evidence{Required: op.w, Phases: phasesOf[op.course], Hints: slices.Clone(op.hints), Replicas: make([]ReplicaEvidence, 0, len(op.legs))}
 	e.Took, e.Level = max(n.now.Mono-op.began, 1), op.level
 	if op.get {
 		e.Required = op.r
 	}
 	for i := range op.legs {
 		l := &op.legs[i]
-		r := &e.Replicas[i]
+		if op.spared(l) {
+			continue
+		}
+		r := next(&e.Replicas)
 		*r = ReplicaEvidence{
 			Node: l.node, Answered: l.is(legAnswered), Counted: l.is(legCounted),
 			Version: l.version, Repaired: l.is(legRepaired), Fetched: l.is(legFetched), RoundTrip: n.coordinator.trips.trip(op, l.node),

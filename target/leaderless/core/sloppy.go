@@ -43,6 +43,9 @@ func (n *Node) needsStandIn(op *operation, home uint8, silent bool) bool {
 		if l.home != home {
 			continue
 		}
+		if silent && op.phase == phaseRead && op.choosy && !op.homeAsked(home) {
+			return false
+		}
 		if l.is(legPending) && op.phase != phaseWrite {
 			return false // it is not asked yet
 		}
@@ -84,6 +87,7 @@ func (n *Node) standInTimeout(op *operation) {
 	}
 	added := n.standIn(op, true)
 	for i := len(op.legs) - added; i < len(op.legs); i++ {
+		op.legs[i].flags |= legAsked
 		n.ask(op, &op.legs[i], kind)
 	}
 	if added > 0 {

@@ -3,6 +3,7 @@ package core
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -171,17 +172,23 @@ func TestPhysicalDeletes(t *testing.T) {
 		assert.Equal(t, "late", string(b.node.Held("k").Value), "a delete removes only what is older")
 	}
 
-	w := newWorld(t, 1, everywhere(t, "deletes", "physical", "hints", "off"))
-	w.ask(0, Request{ID: 1, Kind: RequestPut, Key: "k", Value: []byte("v"), W: 3}, 1e9)
-	w.crash(2)
-	w.run(1e9, nil)
-	require.Equal(t, StatusOK, w.ask(0, Request{ID: 2, Kind: RequestDelete, Key: "k"}, 1e9).Status)
-	w.boot(2)
-	w.run(1e9, nil)
-	require.Equal(t, "--v", w.state("k"))
-	w.ask(0, Request{ID: 3, Kind: RequestGet, Key: "k"}, 1e9)
-	w.run(1e9, nil)
-	assert.Equal(t, "vvv", w.state("k"), "read repair cannot tell")
+	for _, resolver := range []string{"lww", "version-vector", "dotted"} {
+		w := newWorld(t, 1, everywhere(t, "deletes", "physical", "hints", "off", "resolver", resolver))
+		put := w.ask(0, Request{ID: 1, Kind: RequestPut, Key: "k", Value: []byte("v"), W: 3}, 1e9)
+		require.Equal(t, StatusOK, w.ask(0, Request{ID: 2, Kind: RequestDelete, Key: "k", W: 3, Context: put.Context}, 1e9).Status)
+		w.run(1e9, nil)
+		require.Equal(t, "---", w.state("k"), resolver)
+		put = w.ask(0, Request{ID: 3, Kind: RequestPut, Key: "k", Value: []byte("v"), W: 3}, 1e9)
+		w.crash(2)
+		w.run(1e9, nil)
+		require.Equal(t, StatusOK, w.ask(0, Request{ID: 4, Kind: RequestDelete, Key: "k", Context: put.Context}, 1e9).Status)
+		w.boot(2)
+		w.run(1e9, nil)
+		require.Equal(t, "--v", w.state("k"), resolver)
+		w.ask(0, Request{ID: 5, Kind: RequestGet, Key: "k"}, 1e9)
+		w.run(1e9, nil)
+		assert.Equal(t, "vvv", w.state("k"), "read repair cannot tell")
+	}
 }
 
 // A tombstone is reaped when all replicas have reported it, and not before.
@@ -233,41 +240,52 @@ func TestReapingSparesWhatIsNewer(t *testing.T) {
 }
 
 // Item 23 of the catalogue: a stand-in's old tombstone comes home after the
-// others were reaped and the key was written again, by a clock that is behind.
+// others were reaped and the key was written again, under a clock that is
+// behind, be it the wall clock or a vector that began anew.
 func TestDoomstone(t *testing.T) {
-	w := newWorld(t, 1, settingsOf(t, 5, "sloppy", "on", "purge", "reported", "reap-after", "1s", "hint-retry", "400ms"))
-	order := w.nodes[0].node.Ring().Order("k")
-	a, b, c, d := order[0], order[1], order[2], order[3]
-	held := func(node NodeID) string { return string(w.nodes[node].node.Held("k").Value) }
-	w.ask(a, Request{ID: 1, Kind: RequestPut, Key: "k", Value: []byte("old"), W: 3}, 1e9)
-	w.run(500e6, nil)
-	cut := func(by int) {
-		w.network.blocked[a][c] += by
-		w.network.blocked[d][c] += by
-		w.network.blocked[c][d] += by
+	play := func(skew int64, pairs ...string) Reply {
+		w := newWorld(t, 1, settingsOf(t, 5, append([]string{"sloppy", "on", "purge", "reported", "reap-after", "1s", "hint-retry", "400ms"}, pairs...)...))
+		order := w.nodes[0].node.Ring().Order("k")
+		a, b, c, d := order[0], order[1], order[2], order[3]
+		put := w.ask(a, Request{ID: 1, Kind: RequestPut, Key: "k", Value: []byte("old"), W: 3}, 1e9)
+		require.Equal(t, StatusOK, put.Status)
+		w.run(500e6, nil)
+		cut := func(by int) {
+			w.network.blocked[a][c] += by
+			w.network.blocked[d][c] += by
+			w.network.blocked[c][d] += by
+		}
+		cut(1)
+		require.Equal(t, StatusOK, w.ask(a, Request{ID: 2, Kind: RequestDelete, Key: "k", W: 3, Context: put.Context}, 1e9).Status)
+		require.Len(t, w.nodes[d].node.Hints(), 1, "a stand-in has the tombstone")
+		w.nodes[d].paused++
+		cut(-1)
+		w.run(1e9, nil)
+		w.ask(b, Request{ID: 3, Kind: RequestGet, Key: "k", R: 2}, 1e9) // repairs c
+		w.run(1e9, nil)
+		w.ask(b, Request{ID: 4, Kind: RequestGet, Key: "k", R: 2}, 1e9) // sees all of them
+		w.run(3e9, nil)
+		require.Equal(t, "-----", w.state("k"), "reaped")
+		w.nodes[b].skew = skew
+		writer := a
+		if skew != 0 {
+			writer = b // a node never goes behind its own last timestamp
+		}
+		require.Equal(t, StatusOK, w.ask(writer, Request{ID: 5, Kind: RequestPut, Key: "k", Value: []byte("new"), W: 3}, 1e9).Status)
+		require.Equal(t, 3, strings.Count(w.state("k"), "v"))
+		w.nodes[d].paused--
+		w.resume(int(d))
+		w.run(3e9, nil)
+		got := w.ask(a, Request{ID: 6, Kind: RequestGet, Key: "k", R: 3}, 1e9)
+		require.Equal(t, StatusOK, got.Status)
+		return got
 	}
-	cut(1)
-	require.Equal(t, StatusOK, w.ask(a, Request{ID: 2, Kind: RequestDelete, Key: "k", W: 3}, 1e9).Status)
-	require.Len(t, w.nodes[d].node.Hints(), 1, "a stand-in has the tombstone")
-	w.nodes[d].paused++
-	cut(-1)
-	w.run(1e9, nil)
-	w.ask(b, Request{ID: 3, Kind: RequestGet, Key: "k", R: 2}, 1e9) // repairs c
-	w.run(1e9, nil)
-	w.ask(b, Request{ID: 4, Kind: RequestGet, Key: "k", R: 2}, 1e9) // sees all of them
-	w.run(3e9, nil)
-	for _, node := range []NodeID{a, b, c} {
-		require.True(t, w.nodes[node].node.Held("k").Version.IsZero(), "reaped")
+	assert.False(t, play(-60e9).Found, "an acknowledged write is gone: the tombstone is newer by the clock")
+	assert.True(t, play(0).Found, "with clocks that agree it is not")
+	for _, resolver := range []string{"vector-clock", "dotted"} {
+		assert.False(t, play(0, "resolver", resolver, "actor-epochs", "off").Found, "%s: the vector began anew, and the tombstone's covers it", resolver)
+		assert.True(t, play(0, "resolver", resolver, "actor-epochs", "on").Found, "%s: the new epoch is not covered", resolver)
 	}
-	w.nodes[b].skew = -60e9
-	require.Equal(t, StatusOK, w.ask(b, Request{ID: 5, Kind: RequestPut, Key: "k", Value: []byte("new"), W: 3}, 1e9).Status)
-	require.Equal(t, []string{"new", "new", "new"}, []string{held(a), held(b), held(c)})
-	w.nodes[d].paused--
-	w.resume(int(d))
-	w.run(3e9, nil)
-	got := w.ask(b, Request{ID: 6, Kind: RequestGet, Key: "k", R: 3}, 1e9)
-	assert.Equal(t, StatusOK, got.Status)
-	assert.False(t, got.Found, "an acknowledged write is gone")
 }
 
 // Many keys are written and deleted while nodes are cut off and die; with

@@ -42,7 +42,9 @@ func (t *trips) ask(n *Node, op *operation, kind MessageKind) {
 	a := &t.asked[op.number%tripsOpen]
 	*a = askedRequest{number: op.number, at: n.now.Mono, kind: kind}
 	for i := range op.legs {
-		a.left.add(uint8(op.legs[i].node))
+		if !op.spared(&op.legs[i]) {
+			a.left.add(uint8(op.legs[i].node))
+		}
 	}
 }
 

@@ -45,7 +45,7 @@ func (n *Node) startUpdate(op *operation) {
 	l := n.updater(op)
 	m := n.message(MessageUpdate, l.node)
 	m.Origin, m.Request, m.Key, m.Cell = op.request, n.wireNumber(op), op.key, op.cell
-	m.Body = op.update
+	m.Body, m.Durable = op.update, op.dw > 0
 	if l.is(legStandIn) {
 		m.StandsIn, m.HintFor = true, op.order[l.home]
 	}
@@ -102,9 +102,13 @@ func (n *Node) storeUpdate(m *Message) {
 	// The outcome takes the place of what was there, whose join with it would undo a pruning.
 	s := n.replica.slot(m.Key)
 	s.memory = cell
-	n.persist(s, &record{kind: recordCell, key: m.Key})
+	n.persist(s, &record{kind: recordCell, key: m.Key}, m.Durable)
 	if n.settings.Acknowledge == AcknowledgeBeforeLog {
 		n.send(&answer)
+		if m.Durable { // and once more when the log has it
+			answer.Kind, answer.Cell, answer.Durable = MessageWritten, Cell{Version: cell.Version}, true
+			s.pending.then = append(s.pending.then, answer)
+		}
 		return
 	}
 	s.pending.then = append(s.pending.then, answer)
@@ -146,6 +150,9 @@ func (n *Node) updated(m *Message) {
 	n.armStandIn(op)
 	n.hintSuspected(op)
 	l.flags |= legHolds | legAnswered
+	if op.dw > 0 && n.loggedBy(l, m) {
+		l.flags |= legDurable
+	}
 	n.acknowledgedBy(op, l)
 }
 

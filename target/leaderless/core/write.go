@@ -44,6 +44,9 @@ func (n *Node) startWrite(op *operation, time int64) {
 		op.cell = n.rowWrite(op.cell.Version, op.update)
 	}
 	op.phase = phaseWrite
+	if op.level == LevelAny {
+		n.standInMyself(op)
+	}
 	n.startPhase(op, MessageWrite)
 	n.hintSuspected(op)
 }
@@ -56,7 +59,17 @@ func (n *Node) written(m *Message) {
 	}
 	n.coordinator.trips.answer(n, m, MessageWrite)
 	op, l := n.find(m)
-	if op == nil || !l.is(legSent) || m.Cell.Version != op.cell.Version || l.is(legHolds) {
+	if op != nil && m.StandsIn && op.level == LevelAny {
+		// The coordinator may be a home replica as well, and a stand-in more than once.
+		if l = op.standInFor(m.HintFor, m.From); l == nil {
+			return
+		}
+	}
+	if op == nil || !l.is(legSent) || m.Cell.Version != op.cell.Version {
+		return
+	}
+	if l.is(legHolds) {
+		n.writtenAgain(op, l, m)
 		return
 	}
 	if op.get {
@@ -68,6 +81,9 @@ func (n *Node) written(m *Message) {
 		return
 	}
 	l.flags |= legHolds | legAnswered
+	if op.dw > 0 && n.loggedBy(l, m) {
+		l.flags |= legDurable
+	}
 	if l.is(legHinted) {
 		n.hintDone(op.order[l.home], op.key, &op.cell)
 	}
@@ -78,12 +94,17 @@ func (n *Node) written(m *Message) {
 func (n *Node) acknowledgedBy(op *operation, l *leg) {
 	if op.phase == phaseWrite {
 		op.count(l)
-		if op.counted < op.need {
+		if op.counted < op.need || op.special && !op.writeComplete() {
 			return
 		}
 		n.succeed(op)
 		op.phase = phaseLateAcknowledgements
 	}
+	n.awaitHomes(op)
+}
+
+// awaitHomes keeps an answered put open for as long as it has something to wait for.
+func (n *Node) awaitHomes(op *operation) {
 	// Stay until the last home replica has acknowledged: whoever does not gets a hint.
 	n.reportDeleted(op)
 	if !n.settings.Hints && n.settings.Purge != PurgeReported || op.homesHold() {
@@ -108,6 +129,10 @@ func (n *Node) writeTimeout(op *operation) {
 		return
 	}
 	n.hintMissing(op)
-	n.fail(op, StatusIndeterminate, CodeTimeout, n.tooFew(op.tally(legHolds), op.w, "acknowledged the write", "it may have been done, or may be done later"))
+	if code, why := n.unsatisfied(op); code != "" {
+		n.fail(op, StatusIndeterminate, code, why)
+	} else {
+		n.fail(op, StatusIndeterminate, CodeTimeout, n.tooFew(op.tally(legHolds), op.w, "acknowledged the write", "it may have been done, or may be done later"))
+	}
 	n.close(op)
 }

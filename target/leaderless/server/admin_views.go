@@ -18,6 +18,20 @@ type Ring struct {
 	Nodes []RingNode `json:"nodes"`
 	// Tokens are in the order of the ring.
 	Tokens []RingToken `json:"tokens"`
+	// Members is what this node knows of every node, on the ring or not.
+	Members []Member `json:"members"`
+}
+
+// Member is what a node knows of another, or of itself.
+type Member struct {
+	Node string `json:"node"`
+	// Status is spare, joining, arriving, normal, leaving, departing or left.
+	Status string `json:"status"`
+	// Replaces is the node whose place it takes or took.
+	Replaces string `json:"replaces,omitempty"`
+	// Generation and Version order what a node says of itself.
+	Generation uint32 `json:"generation"`
+	Version    uint32 `json:"version"`
 }
 
 // RingNode is one member's part in the ring.
@@ -147,10 +161,17 @@ type TreeLeaf struct {
 // serveRing answers GET /admin/ring.
 func (s *Server) serveRing(*adminRequest) (any, *httpError) {
 	var tokens []core.Token
-	if !s.loop.call(func(n *core.Node) { tokens = n.Ring().Tokens() }) {
+	var members []core.Member
+	if !s.loop.call(func(n *core.Node) { tokens, members = n.Ring().Tokens(), n.Members() }) {
 		return nil, stopping()
 	}
-	ring := &Ring{Nodes: []RingNode{}, Tokens: make([]RingToken, len(tokens))}
+	ring := &Ring{Nodes: []RingNode{}, Tokens: make([]RingToken, len(tokens)), Members: make([]Member, len(members))}
+	for i, m := range members {
+		ring.Members[i] = Member{Node: s.settings.Nodes[m.Node], Status: m.Status.String(), Generation: m.Generation, Version: m.Version}
+		if m.Replacing {
+			ring.Members[i].Replaces = s.settings.Nodes[m.Replaces]
+		}
+	}
 	for i, t := range tokens {
 		name := s.settings.Nodes[t.Node]
 		ring.Tokens[i] = RingToken{Token: hexadecimal(t.At), Node: name}
