@@ -112,6 +112,12 @@ func (s *paxosKey) accept(p *proposal) (accepted, changed bool) {
 	return true, true
 }
 
+// mayHaveAccepted says whether it is possible that the ballot's proposal was
+// accepted once: what is accepted gives way to greater ballots only.
+func (s *paxosKey) mayHaveAccepted(ballot Version) bool {
+	return s.accepted.ballot().Compare(ballot) >= 0 || s.committed.ballot().Compare(ballot) >= 0
+}
+
 // commit notes a decided proposal. It needs no promise: what is decided stays decided.
 func (s *paxosKey) commit(p *proposal) (changed bool) {
 	if p.ballot().Compare(s.committed.ballot()) <= 0 {
@@ -227,6 +233,9 @@ func (n *Node) storeProposal(m *Message) {
 	body := &ballotBody{ballot: p.ballot(), latest: s.latest()}
 	answer.Body = body
 	if !accepted {
+		if s.mayHaveAccepted(p.ballot()) {
+			body.flags = ballotMaybe
+		}
 		n.send(&answer)
 		return
 	}
