@@ -33,6 +33,12 @@ func (k *facts) apart(w *fact, version string, seen int32, q inquiry, older bool
 			return undetermined("%s; %s was restarted in between and may have handed the write over or lost it", sets, a.node)
 		}
 	}
+	if d, found := k.twoRings(w, q, wrote, asked, sets); found {
+		return d
+	}
+	if d, found := locally(w, q, acknowledged, sets); found {
+		return d
+	}
 	if wrote+asked > len(homes) {
 		standIns := slices.ContainsFunc(slices.Concat(acknowledged, q.answers), func(a replicaAnswer) bool { return a.standsFor != "" })
 		if len(homesOf(w.e)) != len(homes) || len(homesOf(q.by.e)) != len(homes) {

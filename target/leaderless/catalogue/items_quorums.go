@@ -19,10 +19,10 @@ func quorumItems() []Item {
 			Story: "n=3, w=2, r=2, sloppy=on. The partition {n4 n5} | {n1 n2 n3} cuts all home replicas off a client's side; " +
 				"n4 and n5 stand in for them and acknowledge its write. A read on the other side is answered by the home replicas, with the old value.",
 			Claim: "linearizable", Cause: "sloppy-quorum",
-			Setting: "sloppy", Plan: "on", Twin: "off",
-			Remedy: "With strict quorums only home replicas count, so that w + r > n means something again.",
+			Setting: "pw", Plan: "0", Twin: "2",
+			Remedy: "With pw=2 at least two home replicas must acknowledge, so that quorums overlap again; sloppy=off does the same for all requests.",
 			Cost:   "the write fails during the partition",
-			Source: "Dynamo §4.6; Designing Data-Intensive Applications p. 183",
+			Source: "Dynamo §4.6; Riak's pr and pw; Designing Data-Intensive Applications p. 183",
 		},
 		{
 			Number: 3, Name: "read-during-a-write", Title: "a newer value is read, then an older one (Fig. 9-6)",
@@ -96,9 +96,9 @@ func quorumItems() []Item {
 			Number: 10, Name: "false-not-found", Title: "an empty stand-in says “not found” first",
 			Story: "n=3, w=3, r=1, sloppy=on. A value is on all three home replicas. n1 is down; n5 stands in for it, has nothing of the key, and answers its own read first: not found.",
 			Claim: "no-stale-reads", Cause: "false-not-found",
-			Setting: "sloppy", Plan: "on", Twin: "off",
-			Remedy: "With strict quorums a node that never had the key is not asked.",
-			Cost:   "availability, when too few home replicas are up",
+			Setting: "notfound-ok", Plan: "on", Twin: "off",
+			Remedy: "“Not found” does not count as an answer as long as others may find something.",
+			Cost:   "a read of what is not there waits for all replicas",
 			Source: "Riak's notfound_ok and basic_quorum",
 		},
 		{

@@ -245,6 +245,8 @@ type Evidence struct {
 	// Phases are the steps taken, in order: "fetch", "update", "write", "read",
 	// "write-back", "repair", and of compare-and-sets "prepare", "propose", "commit".
 	Phases []string
+	// Level is the consistency level that Required comes from; LevelNumbers where it is a number.
+	Level Level
 	// Hints are the nodes for which a hint was written before the reply.
 	Hints []NodeID
 	// Took is the time from the request to the reply, in nanoseconds of

@@ -75,7 +75,7 @@ func (n *Node) tooFew(have, need int, did, consequence string) string {
 
 func (n *Node) evidence(op *operation) Evidence {
 	e := Evidence{Required: op.w, Phases: phasesOf[op.course], Hints: slices.Clone(op.hints), Replicas: make([]ReplicaEvidence, 0, len(op.legs))}
-	e.Took = max(n.now.Mono-op.began, 1)
+	e.Took, e.Level = max(n.now.Mono-op.began, 1), op.level
 	if op.get {
 		e.Required = op.r
 	}
