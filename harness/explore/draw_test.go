@@ -38,7 +38,7 @@ func TestDrawnPlansAreValidAndLeaveTheTargetAlone(t *testing.T) {
 
 		w, err := workloads.Lookup(p.Workload.Name)
 		require.NoError(t, err)
-		_, err = w.Main(workloads.Config{Seed: p.Seed, Nodes: nodes, Concurrency: p.Workload.Concurrency, Settings: p.Workload.Settings})
+		_, err = w.Main(workloads.NewConfig(p.Seed, nodes, p.Workload.Concurrency, p.Workload.Settings))
 		require.NoError(t, err)
 		assert.Equal(t, "200", p.Workload.Settings["operations-per-key"], "what is not drawn stays")
 		assert.LessOrEqual(t, p.Workload.Rate*time.Duration(p.Limits.Time).Seconds(), float64(mostOperations))
