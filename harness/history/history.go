@@ -232,6 +232,11 @@ type Evidence struct {
 	Coordinator string `json:"coordinator,omitempty"`
 	// Required is how many replicas had to answer (w for a write, r for a read).
 	Required int `json:"required,omitempty"`
+	// Level is the consistency level that Required comes from, for instance
+	// "local-quorum"; empty where it was a number.
+	Level string `json:"level,omitempty"`
+	// Datacenter is the coordinator's; empty where there is one only.
+	Datacenter string `json:"datacenter,omitempty"`
 	// Version is the version that was written or returned, in the target's own notation.
 	Version string `json:"version,omitempty"`
 	// Timestamp is that version's time where the target orders versions by
@@ -257,6 +262,8 @@ type Evidence struct {
 type ReplicaEvidence struct {
 	// Node is the replica.
 	Node string `json:"node"`
+	// Datacenter is its own; empty where there is one only.
+	Datacenter string `json:"datacenter,omitempty"`
 	// Answered says that its answer arrived before the coordinator replied.
 	Answered bool `json:"answered"`
 	// Counted says that the answer counted toward Required.

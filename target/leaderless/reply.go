@@ -17,12 +17,19 @@ import (
 // Evidence returns the evidence of a reply of the coordinator, as a client
 // gets it. The settings are those of the nodes.
 func Evidence(settings *core.Settings, coordinator core.NodeID, r *core.Reply) *history.Evidence {
+	if r.Evidence.Forwarded {
+		coordinator = r.Evidence.Coordinator
+	}
 	e := &history.Evidence{
 		Coordinator: settings.Nodes[coordinator],
+		Datacenter:  settings.DatacenterName(coordinator),
 		Required:    r.Evidence.Required,
 		Version:     r.Cell.Version.String(),
 		Hints:       names(settings, r.Evidence.Hints),
 		Took:        r.Evidence.Took,
+	}
+	if r.Evidence.Level != core.LevelNumbers {
+		e.Level = r.Evidence.Level.String()
 	}
 	if settings.Fetches() {
 		e.Counter = r.Cell.Version.Time
@@ -38,7 +45,7 @@ func Evidence(settings *core.Settings, coordinator core.NodeID, r *core.Reply) *
 	for i := range r.Evidence.Replicas {
 		from := &r.Evidence.Replicas[i]
 		e.Replicas[i] = history.ReplicaEvidence{
-			Node: settings.Nodes[from.Node], Answered: from.Answered, Counted: from.Counted, Version: from.Version.String(),
+			Node: settings.Nodes[from.Node], Datacenter: settings.DatacenterName(from.Node), Answered: from.Answered, Counted: from.Counted, Version: from.Version.String(),
 			Repaired: from.Repaired, Fetched: from.Fetched, RoundTrip: from.RoundTrip,
 		}
 		if from.StandsIn {

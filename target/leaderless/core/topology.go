@@ -1,5 +1,7 @@
 package core
 
+import "strconv"
+
 // Data centres. A cluster may be spread over several places, so that it
 // survives the loss of one and is near to all its users. The links within a
 // place are fast and seldom cut; those between places are slow, and are cut
@@ -27,6 +29,15 @@ package core
 // Datacenter returns the data centre of the node, from 0.
 func (s *Settings) Datacenter(node NodeID) int {
 	return datacenterOf(node, len(s.Nodes), s.Datacenters)
+}
+
+// DatacenterName returns the name of the node's data centre, dc1, dc2, …; empty
+// where there is but one.
+func (s *Settings) DatacenterName(node NodeID) string {
+	if s.Datacenters <= 1 {
+		return ""
+	}
+	return "dc" + strconv.Itoa(s.Datacenter(node)+1)
 }
 
 // apart says that the nodes are in different data centres.

@@ -129,7 +129,19 @@ func appendValue(b, value []byte) []byte {
 func (s *Server) appendEvidence(b []byte, r *core.Reply) []byte {
 	e := &r.Evidence
 	b = append(b, `{"coordinator":`...)
-	b = appendString(b, s.name)
+	coordinator := s.id
+	if e.Forwarded {
+		coordinator = e.Coordinator
+	}
+	b = appendString(b, s.settings.Nodes[coordinator])
+	if name := s.settings.DatacenterName(coordinator); name != "" {
+		b = append(b, `,"datacenter":`...)
+		b = appendString(b, name)
+	}
+	if e.Level != core.LevelNumbers {
+		b = append(b, `,"level":`...)
+		b = appendString(b, e.Level.String())
+	}
 	if e.Required > 0 {
 		b = append(b, `,"required":`...)
 		b = strconv.AppendInt(b, int64(e.Required), 10)
@@ -154,6 +166,10 @@ func (s *Server) appendEvidence(b []byte, r *core.Reply) []byte {
 func (s *Server) appendReplica(b []byte, r *core.ReplicaEvidence) []byte {
 	b = append(b, `{"node":`...)
 	b = appendString(b, s.settings.Nodes[r.Node])
+	if name := s.settings.DatacenterName(r.Node); name != "" {
+		b = append(b, `,"datacenter":`...)
+		b = appendString(b, name)
+	}
 	b = append(b, `,"answered":`...)
 	b = strconv.AppendBool(b, r.Answered)
 	if r.Counted {
