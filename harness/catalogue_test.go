@@ -2,10 +2,8 @@ package harness
 
 import (
 	"bytes"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -55,9 +53,10 @@ func TestEveryItemShowsWhatItSays(t *testing.T) {
 			}
 			assert.Greater(t, c.Refuted, seeds/2)
 			require.NotNil(t, c.Result)
-			assert.NotEmpty(t, c.Result.Witnesses[0].Why)
+			assert.Equal(t, item.Cause != "", c.Result.Witnesses[0].Why != "")
 			require.NotNil(t, shown.Twin, "what can be refuted has a twin")
-			assert.Equal(t, seeds, shown.Twin.Claim(item.Claim).Holds)
+			assert.Zero(t, shown.Twin.Claim(item.Claim).Refuted)
+			assert.Greater(t, 10*shown.Twin.Claim(item.Claim).Holds, 9*seeds)
 		})
 	}
 }
@@ -70,28 +69,33 @@ func TestATwinDiffersInOneSetting(t *testing.T) {
 			continue
 		}
 		t.Run(item.Folder(), func(t *testing.T) {
-			p, twin, err := ItemPlans(item, OnSim)
+			p, err := item.LoadPlan()
 			require.NoError(t, err)
-			assert.Equal(t, item.Folder(), p.Plan.Name)
-			assert.Equal(t, item.Folder()+"-twin", twin.Plan.Name)
+			twin, err := item.LoadTwin()
+			require.NoError(t, err)
+			assert.Equal(t, item.Folder(), p.Name)
+			assert.Equal(t, item.Folder()+"-twin", twin.Name)
+			// As they stand in the files, and then with every setting filled in.
+			filled, filledTwin, err := ItemPlans(item, OnSim)
+			require.NoError(t, err)
+			before, after := allSettings(filled.Plan), allSettings(filledTwin.Plan)
+			assert.Equal(t, item.Plan, before[item.Setting])
+			assert.Equal(t, item.Twin, after[item.Setting])
 			changed := map[string][2]string{}
-			for _, settings := range []func(*plan.Plan) map[string]string{
-				func(p *plan.Plan) map[string]string { return p.Target.Settings },
-				func(p *plan.Plan) map[string]string { return p.Workload.Settings },
-			} {
-				before, after := settings(p.Plan), settings(twin.Plan)
-				assert.Equal(t, slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after)))
-				for name := range before {
-					if before[name] != after[name] {
-						changed[name] = [2]string{before[name], after[name]}
-					}
+			for name := range before {
+				// What a workload needs of the target follows from its settings.
+				_, named := allSettings(p)[name]
+				if before[name] != after[name] && (named || name == item.Setting) {
+					changed[name] = [2]string{before[name], after[name]}
 				}
-				clear(before)
-				clear(after)
 			}
+			clear(p.Target.Settings)
+			clear(p.Workload.Settings)
+			clear(twin.Target.Settings)
+			clear(twin.Workload.Settings)
 			assert.Equal(t, map[string][2]string{item.Setting: {item.Plan, item.Twin}}, changed)
-			twin.Plan.Name = p.Plan.Name
-			assert.Equal(t, p.Plan, twin.Plan, "all but the settings is the same")
+			twin.Name = p.Name
+			assert.Equal(t, p, twin, "all but the settings is the same")
 		})
 	}
 }
@@ -107,7 +111,7 @@ func TestItemsNameClaimsAndCausesThatThereAre(t *testing.T) {
 		}
 		_, err := checker.ParseClaims([]string{item.Claim})
 		assert.NoError(t, err, item.Name)
-		assert.Equal(t, !item.Legal, causes[item.Cause], "%s: the cause %q", item.Name, item.Cause)
+		assert.Equal(t, !item.Legal && item.Cause != "", causes[item.Cause], "%s: the cause %q", item.Name, item.Cause)
 	}
 }
 

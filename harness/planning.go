@@ -268,6 +268,9 @@ func withNeeds(under target.Target, w workloads.Workload, settings, given map[st
 		return given
 	}
 	out, needs := maps.Clone(given), needer.Needs(settings)
+	if out == nil {
+		out = map[string]string{}
+	}
 	for _, s := range under.Describe() {
 		if value, needed := needs[s.Name]; needed {
 			if _, asked := given[s.Name]; !asked {
@@ -381,15 +384,16 @@ func prepare(p *plan.Plan, backend string) (target.System, error) {
 	if err != nil {
 		return nil, err
 	}
-	system, err := under.Configure(p.Target.Nodes, p.Target.Settings)
-	if err != nil {
-		return nil, err
-	}
 	workload, err := workloads.Lookup(p.Workload.Name)
 	if err != nil {
 		return nil, err
 	}
 	if p.Workload.Settings, err = workloads.Resolve(workload, p.Workload.Settings); err != nil {
+		return nil, err
+	}
+	// A plan that leaves out what its workload needs of the target means just that.
+	system, err := under.Configure(p.Target.Nodes, withNeeds(under, workload, p.Workload.Settings, p.Target.Settings))
+	if err != nil {
 		return nil, err
 	}
 	if _, err := mainGenerator(p, workload); err != nil {

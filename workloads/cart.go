@@ -154,8 +154,11 @@ func performCartSet(ctx context.Context, set target.Set, op generator.Operation,
 	if err != nil {
 		return failed(err, true)
 	}
-	if op.F == history.FRead {
+	switch {
+	case op.F == history.FRead:
 		return found(elements.Values, item, elements.Evidence)
+	case !slices.Contains(elements.Values, item): // there is nothing to take out
+		return Outcome{Type: history.Ok, Evidence: elements.Evidence}
 	}
 	evidence, err := set.Remove(ctx, cart, item, elements.Context)
 	if err != nil {
@@ -185,6 +188,9 @@ func performCartUnion(ctx context.Context, versions target.Versioned, op generat
 	case history.FWrite:
 		items = append(items, item)
 	case history.FDelete:
+		if !slices.Contains(items, item) { // there is nothing to take out
+			return Outcome{Type: history.Ok, Evidence: read.Evidence}
+		}
 		items = slices.DeleteFunc(items, func(i int64) bool { return i == item })
 	}
 	value, err := json.Marshal(append([]int64{}, items...))

@@ -34,8 +34,11 @@ type caller struct {
 // answer is how one call ended. What a client makes of the reply is made of it
 // once, when it is first asked for.
 type answer struct {
-	reply    core.Reply
+	reply    *core.Reply
 	evidence *history.Evidence
+	// letter is the place of the reply in World.replies, which is kept until
+	// the operation is over; meaningless without a reply.
+	letter uint32
 	// err is why there is no reply.
 	err error
 	// made says that reading and problem are what a plain read makes of the reply.
@@ -50,7 +53,8 @@ var (
 )
 
 func (c *caller) begin(node string, answers []answer, expired bool) {
-	*c = caller{node: node, settings: c.settings, answers: answers, expired: expired}
+	// The request keeps what it was: it counts only when asked says so.
+	c.node, c.answers, c.next, c.asked, c.expired = node, answers, 0, false, expired
 }
 
 // Ready is not part of an operation.
@@ -67,15 +71,23 @@ func (c *caller) Read(_ context.Context, key string) (target.Reading, error) {
 	}
 	if !a.made {
 		a.made = true
-		a.reading, a.problem = leaderless.Reading(c.node, key, &a.reply, a.evidence)
+		a.reading, a.problem = leaderless.Reading(c.node, key, a.reply, a.evidence)
 	}
 	return a.reading, a.problem
 }
 
 // Write puts a value under a key.
 func (c *caller) Write(_ context.Context, key string, value int64) (*history.Evidence, error) {
-	return c.change(&core.Request{Kind: core.RequestPut, Key: key, Value: strconv.AppendInt(nil, value, 10)})
+	r := core.Request{Kind: core.RequestPut, Key: key}
+	if c.fresh() {
+		r.Value = strconv.AppendInt(nil, value, 10)
+	}
+	return c.change(&r)
 }
+
+// fresh says that the next call is one that was not made before: only then it
+// matters what it asks for.
+func (c *caller) fresh() bool { return c.next >= len(c.answers) && !c.asked && !c.expired }
 
 // change makes a request whose reply only says that it was done.
 func (c *caller) change(r *core.Request) (*history.Evidence, error) {
@@ -83,7 +95,7 @@ func (c *caller) change(r *core.Request) (*history.Evidence, error) {
 	if err != nil {
 		return nil, err
 	}
-	return leaderless.Written(&a.reply, a.evidence)
+	return leaderless.Written(a.reply, a.evidence)
 }
 
 // call returns the answer to the next call. Without one it is the call's
@@ -104,9 +116,12 @@ func (c *caller) call(r *core.Request) (*answer, error) {
 	return nil, errPending
 }
 
-// answerOf is the answer that a client has in a node's reply.
-func (w *World) answerOf(node int, r *core.Reply) answer {
-	a := answer{reply: *r}
+// answerOf is the answer that a client has in a node's reply, which is at that
+// place in World.replies. A pointer to it stays good when the store grows: the
+// place is nobody else's until it is released.
+func (w *World) answerOf(node int, letter uint32) answer {
+	r := &w.replies.items[letter].reply
+	a := answer{reply: r, letter: letter}
 	if w.options.Record != nil {
 		a.evidence = leaderless.Evidence(&w.settings, core.NodeID(node), r)
 	}

@@ -58,7 +58,7 @@ func (c *caller) CompareAndSet(_ context.Context, key string, old *int64, new in
 	if err != nil {
 		return target.Swap{}, err
 	}
-	return leaderless.SwapOf(c.node, key, &a.reply, a.evidence)
+	return leaderless.SwapOf(c.node, key, a.reply, a.evidence)
 }
 
 // Count reads a counter.
@@ -77,7 +77,7 @@ func (c *caller) Elements(_ context.Context, key string) (target.Elements, error
 	if err != nil {
 		return target.Elements{}, err
 	}
-	return leaderless.ElementsOf(c.node, key, &a.reply, a.evidence)
+	return leaderless.ElementsOf(c.node, key, a.reply, a.evidence)
 }
 
 // Insert puts an element into a set.
@@ -98,7 +98,7 @@ func (c *caller) ReadRow(_ context.Context, key string) (map[string]int64, *hist
 	if err != nil {
 		return nil, nil, err
 	}
-	columns, err := leaderless.ColumnsOf(c.node, key, &a.reply, a.evidence)
+	columns, err := leaderless.ColumnsOf(c.node, key, a.reply, a.evidence)
 	return columns, a.evidence, err
 }
 

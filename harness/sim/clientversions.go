@@ -30,5 +30,5 @@ func (c *caller) versions(r *core.Request) (target.Versions, error) {
 	if err != nil {
 		return target.Versions{}, err
 	}
-	return leaderless.VersionsOf(c.settings, r.Kind == core.RequestGet, &a.reply, a.evidence)
+	return leaderless.VersionsOf(c.settings, r.Kind == core.RequestGet, a.reply, a.evidence)
 }

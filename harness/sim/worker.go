@@ -144,6 +144,11 @@ func (w *World) nodeNumber(name string) (uint8, error) {
 // ask begins an operation.
 func (w *World) ask(i int, c *worker) {
 	c.busy, c.began, c.call, c.replying = true, w.now, 0, false
+	for k := range c.answers {
+		if a := &c.answers[k]; a.reply != nil {
+			w.replies.release(a.letter)
+		}
+	}
 	clear(c.answers)
 	c.answers = c.answers[:0]
 	w.busy++
@@ -259,14 +264,15 @@ func (w *World) reply(i int, r *core.Reply) {
 // replied: an answer has arrived.
 func (w *World) replied(i int, id uint64, slot uint32) {
 	c := &w.workers[i]
-	l := &w.replies.items[slot]
-	w.replies.release(slot)
 	if w.tracer.on {
+		l := &w.replies.items[slot]
 		w.traceReply(i, c, id, &l.reply, l.sent)
 	}
-	if c.call == id {
-		w.answered(i, w.answerOf(int(c.to), &l.reply))
+	if c.call != id {
+		w.replies.release(slot)
+		return
 	}
+	w.answered(i, w.answerOf(int(c.to), slot))
 }
 
 // answered goes on with the operation that waited for it.

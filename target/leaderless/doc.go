@@ -19,8 +19,9 @@
 //     widely taken for strong consistency.
 //   - w+r ≤ n: convergence and no-lost-writes. This is eventual consistency as
 //     it is advertised: reads may be stale, but what was acknowledged is there
-//     in the end, everywhere. Without hints and without read repair nothing
-//     makes replicas converge, so that convergence is not claimed then.
+//     in the end, everywhere. Without hints, read repair and scheduled
+//     anti-entropy nothing makes replicas converge, so that convergence is not
+//     claimed then.
 //
 // # Looking at a node
 //

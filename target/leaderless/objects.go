@@ -3,6 +3,7 @@ package leaderless
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -13,7 +14,7 @@ import (
 
 // What clients make of the values of data types. A counter's value is its
 // decimal sum, a set's a JSON array of its elements as texts, a row's a JSON
-// object of its columns: see package core. The functions are shared by the
+// object of its columns (whose integers are 16 hexadecimal digits): see package core. The functions are shared by the
 // client over HTTP and by the simulation's.
 
 // ParseElements reads the value of a set whose elements are integers.
@@ -34,19 +35,20 @@ func ParseElements(value []byte) ([]int64, error) {
 	return elements, nil
 }
 
-// ParseColumns reads the value of a row whose columns hold integers.
+// ParseColumns reads the value of a row whose columns hold integers; see RowColumns.
 func ParseColumns(value []byte) (map[string]int64, error) {
 	var texts map[string]string
 	if err := json.Unmarshal(value, &texts); err != nil {
 		return nil, fmt.Errorf("%q is no row: %w", value, err)
 	}
 	columns := make(map[string]int64, len(texts))
-	for name, text := range texts {
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("the column %s=%q is not a decimal 64-bit integer: something else wrote it", name, text)
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		text := texts[name]
+		n, err := strconv.ParseUint(text, 16, 64)
+		if err != nil || len(text) != 16 {
+			return nil, fmt.Errorf("the column %s=%q is not 16 hexadecimal digits: something else wrote it", name, text)
 		}
-		columns[name] = n
+		columns[name] = int64(n)
 	}
 	return columns, nil
 }
@@ -54,11 +56,14 @@ func ParseColumns(value []byte) (map[string]int64, error) {
 // FormatElement is an element as it is put into a set.
 func FormatElement(element int64) []byte { return strconv.AppendInt(nil, element, 10) }
 
-// RowColumns are the columns of a write of a row, in order of their names.
+// RowColumns are the columns of a write of a row, in order of their names. A
+// value is the 16 hexadecimal digits of its two's complement, so that which of
+// two is the larger, as bytes, is the same as in Cassandra, where an integer is
+// these 8 bytes: a negative one is larger than any that is not.
 func RowColumns(columns map[string]int64) []core.Column {
 	out := make([]core.Column, 0, len(columns))
 	for name, value := range columns {
-		out = append(out, core.Column{Name: name, Value: strconv.AppendInt(nil, value, 10)})
+		out = append(out, core.Column{Name: name, Value: fmt.Appendf(nil, "%016x", uint64(value))})
 	}
 	slices.SortFunc(out, func(a, b core.Column) int {
 		if a.Name < b.Name {

@@ -115,7 +115,7 @@ func (s *system) Claims() []string {
 		return []string{claimLinearizable, claimNoLostWrites, claimReadYourWrites, claimMonotonicReads}
 	case overlap:
 		return []string{claimLinearizable, claimNoLostWrites, claimReadYourWrites, claimMonotonicReads, claimConvergence}
-	case !s.settings.Hints && s.settings.Repair == core.RepairOff:
+	case !s.settings.Hints && s.settings.Repair == core.RepairOff && s.settings.AntiEntropy != core.AntiEntropyScheduled:
 		return []string{claimNoLostWrites}
 	}
 	return []string{claimConvergence, claimNoLostWrites}

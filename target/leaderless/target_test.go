@@ -24,6 +24,7 @@ func TestClaims(t *testing.T) {
 		{map[string]string{"n": "5", "w": "3", "r": "3", "repair": "abd"}, register},
 		{map[string]string{"n": "5", "w": "3", "r": "3", "repair": "abd", "fetch": "off"}, register},
 		{map[string]string{"n": "5", "w": "1", "r": "1"}, []string{"convergence", "no-lost-writes"}},
+		{map[string]string{"n": "5", "w": "1", "r": "1", "hints": "off", "repair": "off", "anti-entropy": "scheduled"}, []string{"convergence", "no-lost-writes"}},
 		{map[string]string{"n": "5", "w": "1", "r": "1", "repair": "abd"}, []string{"convergence", "no-lost-writes"}},
 		{map[string]string{"w": "1", "r": "1", "hints": "off", "repair": "off"}, []string{"no-lost-writes"}},
 	} {

@@ -50,6 +50,7 @@ const (
 var theorized = []string{
 	"n", "w", "r", "repair", "fetch", "hints",
 	"virtual-nodes", "request-timeout", "hint-retry", "hint-limit", "heartbeat", "suspect-after", "detector", "phi-threshold",
+	"anti-entropy", "anti-entropy-every", "anti-entropy-depth", "anti-entropy-rate", "reap-after",
 }
 
 // theory is a configuration under faults, as the arguments see it.
@@ -178,6 +179,8 @@ func (t *theory) kept() target.Expectation {
 
 func (t *theory) converging() target.Expectation {
 	switch {
+	case t.settings.AntiEntropy == core.AntiEntropyScheduled:
+		return holds("every replica is compared with every other in the end, and what differs is exchanged")
 	case !t.settings.Hints && t.settings.Repair == core.RepairOff && t.settings.W < t.settings.N:
 		return unless(t.apart, "nothing brings a write to a replica that has missed it")
 	case t.settings.Hints && !t.crashes:

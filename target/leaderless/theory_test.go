@@ -45,6 +45,8 @@ func TestTheoryKnowsTheTextbook(t *testing.T) {
 		{"no faults", nil, []string{"pause"}, "phhphh"},
 		{"killed coordinators", map[string]string{"repair": "abd"}, []string{"kill", "partition"}, "hhhhhp"},
 		{"nothing repairs", map[string]string{"repair": "off", "hints": "off"}, calm, "rhhrhr"},
+		{"comparing repairs", map[string]string{"repair": "off", "hints": "off", "anti-entropy": "scheduled"}, []string{"kill", "partition"}, "rhhrhh"},
+		{"an operator would", map[string]string{"repair": "off", "hints": "off", "anti-entropy": "demand"}, calm, "rhhrhr"},
 		{"only reads repair", map[string]string{"hints": "off"}, calm, "rhhrhp"},
 		{"out of reach: sloppy quorums", map[string]string{"repair": "abd", "sloppy": "on"}, calm, "pppppp"},
 		{"out of reach: acknowledged early", map[string]string{"repair": "abd", "acknowledge": "before-log"}, calm, "pppppp"},

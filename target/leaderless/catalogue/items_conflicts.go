@@ -6,7 +6,13 @@ func conflictItems() []Item {
 	return []Item{
 		{
 			Number: 11, Name: "concurrent-writes-discarded", Title: "of two concurrent acknowledged writes one vanishes",
-			Missing: "the store does not keep siblings yet",
+			Story: "n=3, w=1, the last write wins. A partition has a home replica on each side. Two clients write at the same time, one on each side, and both are told ok. " +
+				"When the partition is over, one of the two values is gone from all replicas.",
+			Claim: "no-discarded-writes", Cause: "",
+			Setting: "resolver", Plan: "lww", Twin: "dotted",
+			Remedy: "Dotted version vectors show that neither write knew of the other, and both values stay as siblings.",
+			Cost:   "clients must hand contexts back and merge siblings",
+			Source: "Designing Data-Intensive Applications p. 186; Kingsbury, “Call me maybe: Riak” (2013)",
 		},
 		{
 			Number: 12, Name: "skewed-clock-discards-later-write", Title: "a later write loses against a clock that is ahead",
@@ -21,13 +27,56 @@ func conflictItems() []Item {
 		},
 		{Number: 13, Name: "equal-timestamps-mix-columns", Title: "two rows with one timestamp become a third", Missing: "the store has no rows yet"},
 		{Number: 14, Name: "overwrite-on-arrival", Title: "replicas that take writes as they come never agree", Missing: "the store has no resolver arrival yet"},
-		{Number: 15, Name: "blind-puts", Title: "each put without a context is a sibling more", Missing: "the store does not keep siblings yet"},
-		{Number: 16, Name: "sibling-explosion", Title: "vector clocks by node let siblings grow without bound", Missing: "the store does not keep siblings yet"},
-		{Number: 17, Name: "pruned-clocks", Title: "a pruned clock makes false siblings", Missing: "the store does not keep siblings yet"},
-		{Number: 18, Name: "actor-amnesia", Title: "a node that lost its data counts from 1 again", Missing: "the store does not keep siblings yet"},
+		{
+			Number: 15, Name: "blind-puts", Title: "each put without a context is a sibling more",
+			Story: "Dotted version vectors; at most 4 siblings are thought to be sane. A client writes again and again and never hands a context back: to the store each of its writes is one that knew of nothing, and stays.",
+			Claim: "bounded-siblings", Cause: "",
+			Setting: "blind", Plan: "100", Twin: "0",
+			Remedy: "Each write reads first and hands back the context, which says what it takes the place of.",
+			Cost:   "a read for each write",
+			Source: "Riak: conflict resolution, “sibling explosion”",
+		},
+		{
+			Number: 16, Name: "sibling-explosion", Title: "one vector clock for a key lets siblings grow without bound",
+			Story: "One vector clock for the key, its entries counted by the replica. Two clients read and write in turn, each with the context of a read from before the other's write. " +
+				"The clock says that something was unseen, not what: each write keeps every sibling that there is, those that it replaces as well.",
+			Claim: "bounded-siblings", Cause: "",
+			Setting: "resolver", Plan: "vector-clock", Twin: "dotted",
+			Remedy: "With a dot for each value the store tells what the context has seen from what it has not: two siblings stay, however long the two go on.",
+			Cost:   "a dot more for each sibling",
+			Source: "Preguiça et al., “Dotted version vectors” (2010); Riak 1.4",
+		},
+		{
+			Number: 17, Name: "pruned-clocks", Title: "a pruned clock makes false siblings",
+			Story: "A vector for each value, cut to 2 entries. A client reads and writes through n1, n2 and n3 in turn. A value that has lost an entry no longer looks newer than one it replaced, which comes back as a sibling.",
+			Claim: "bounded-siblings", Cause: "",
+			Setting: "prune-entries", Plan: "2", Twin: "0",
+			Remedy: "Clocks are not pruned; or only entries that are old, of clocks that are long.",
+			Cost:   "clocks that grow with the number of nodes that ever coordinated a write of the key",
+			Source: "Dynamo §4.4; Riak's small_vclock and young_vclock",
+		},
+		{
+			Number: 18, Name: "actor-amnesia", Title: "a node that lost its data counts from 1 again",
+			Story: "n=3, w=2, dotted version vectors. n1 coordinates two writes, its events 1 and 2, and loses its disk. Back again it remembers nothing, and gives a third write its event 1: " +
+				"to the other replicas that is an old write, long replaced. It is acknowledged and never seen again.",
+			Claim: "no-lost-writes", Cause: "",
+			Setting: "actor-epochs", Plan: "off", Twin: "on",
+			Remedy: "A node that may have forgotten what it counted goes on under a new name.",
+			Cost:   "one more entry in the vectors of the keys that it writes from then on",
+			Source: "riak_kv#679",
+		},
 		{Number: 19, Name: "same-clock-twice", Title: "two values carry one clock and are never reconciled", Missing: "the store does not keep siblings yet"},
 		{Number: 20, Name: "union-resurrects", Title: "a cart merged by union brings removed things back", Missing: "the store does not keep siblings yet"},
-		{Number: 21, Name: "counter-miscounts", Title: "a counter counts too little, or a retry too much", Missing: "the store has no counters yet"},
+		{
+			Number: 21, Name: "counter-miscounts", Title: "an addition that is retried after a timeout counts twice",
+			Story: "A counter that replicas join without loss. n1 makes an addition and can't get it acknowledged by anybody else: a timeout. The client asks again, up to four times, and each attempt is an addition of its own. " +
+				"(The other half of this limit, a read-modify-write over a register that counts too little, is the setting how=read-modify-write.)",
+			Claim: "counter-bounds", Cause: "",
+			Setting: "retry", Plan: "blind", Twin: "identified",
+			Remedy: "The client gives the addition an identifier, and replicas count it once.",
+			Cost:   "the identifiers are kept for a while",
+			Source: "Shapiro et al., “Conflict-free replicated data types” (2011); CASSANDRA-4775",
+		},
 		{Number: 28, Name: "plain-write-over-cas", Title: "a plain write hides an acknowledged compare-and-set", Missing: "the store has no compare-and-set yet"},
 	}
 }

@@ -103,7 +103,13 @@ func quorumItems() []Item {
 		},
 		{
 			Number: 27, Name: "write-by-an-old-ring", Title: "a write is routed by an old ring while a node joins",
-			Missing: "the store's ring can't yet change while it runs",
+			Story: "n=3, w=2, r=2 on four members. n5 joins while the spare node n6 is cut off and hears nothing of it. Back again, n6 coordinates a write by the old ring, " +
+				"before gossip has told it of the new one: n1 and n3 acknowledge. n5, which took n3's place, reads with n4: the old value.",
+			Claim: "no-stale-reads", Cause: "no-overlap",
+			Setting: "ring", Plan: "gossip", Twin: "epochs",
+			Remedy: "A replica refuses coordinators that go by another ring than its own, and a change waits until everybody knows of it.",
+			Cost:   "requests fail during a change, and no change ends while a member is away",
+			Source: "Dynamo §4.8.1; CASSANDRA-2434; Cassandra's RING_DELAY",
 		},
 		{
 			Number: 29, Name: "local-quorum", Title: "LOCAL_QUORUM: another data centre reads the old value",

@@ -4,7 +4,16 @@ package catalogue
 // comes back although it was acknowledged.
 func repairItems() []Item {
 	return []Item{
-		{Number: 22, Name: "zombie", Title: "a deleted value comes back after its tombstone was purged", Missing: "the store's tombstones are never purged yet"},
+		{
+			Number: 22, Name: "zombie", Title: "a deleted value comes back after its tombstone was purged",
+			Story: "gc-grace=1s, and anti-entropy on. n3 is cut off, and a value that it holds is deleted. The outage lasts longer than gc-grace: n1 and n2 purge the tombstone, the hint for n3 expires. " +
+				"n3 returns, is compared with the others, and is the only one that knows something of the key: the value is back, everywhere.",
+			Claim: "no-resurrected-deletes", Cause: "",
+			Setting: "purge", Plan: "grace", Twin: "repaired",
+			Remedy: "Only tombstones that anti-entropy has found on every replica are purged.",
+			Cost:   "tombstones stay for as long as any replica is away",
+			Source: "Cassandra: gc_grace_seconds, CASSANDRA-6434 (only_purge_repaired_tombstones)",
+		},
 		{Number: 23, Name: "doomstone", Title: "an old tombstone kills a value that was created again", Missing: "the store's tombstones are never purged yet"},
 		{
 			Number: 24, Name: "hint-dies-with-its-keeper", Title: "an acknowledged write was a hint, and its keepers died",

@@ -16,13 +16,12 @@ import "fmt"
 // its ranges a second time where the first time brought it something, because
 // the peers it had met before do not know of that yet. A peer that is down or
 // stops answering is left for later; the repair waits for it and goes on where
-// it was, since what has been exchanged is found equal. It does not survive
-// the death of the node that was asked: ask again, and what was done is found
-// equal as well.
+// it was, since what has been exchanged is found equal. So it does if the node
+// that was asked is killed: the log says that the repair is not done.
 //
 // The price is reading and sending in the background; anti-entropy-rate bounds
-// how many differing keys a node exchanges in a second, of which both sides
-// pay one write at most.
+// how many differing keys a node asks others to exchange in a second, each of
+// which costs both sides one write at most.
 //
 // How long it takes. Once faults are over and nothing is written any more, all
 // replicas of a range that is compared on schedule are equal after at most
@@ -43,6 +42,8 @@ type antiEntropy struct {
 	queue []comparison
 	// demanded: an operator asked for this round. second: it is in its second pass.
 	demanded, second bool
+	// unfinished: the log says that an operator's repair has begun, and not that it is done.
+	unfinished bool
 	// again are the ranges for the second pass.
 	again   []comparison
 	active  *exchange
@@ -84,6 +85,10 @@ func (n *Node) antiEntropyStart() {
 	if n.settings.AntiEntropy == AntiEntropyScheduled {
 		n.entropy.nextRound = n.now.Mono + 1 + n.draw(n.settings.AntiEntropyEvery)
 		n.armAntiEntropy()
+	}
+	if n.ranges.on && n.entropy.unfinished {
+		n.startRound(true)
+		n.antiEntropyGoOn()
 	}
 }
 
@@ -156,6 +161,7 @@ func (n *Node) demandRepair(a *Admin) {
 		return
 	}
 	n.startRound(true)
+	n.noteRepair(true)
 	n.answerAdmin(a, "")
 	n.antiEntropyGoOn()
 }
@@ -221,8 +227,15 @@ func (n *Node) nextComparison() bool {
 	if a.demanded {
 		a.demanded = false
 		a.gauge.Repairs++
+		n.noteRepair(false)
 	}
 	return false
+}
+
+// noteRepair logs that a repair is under way, or is done.
+func (n *Node) noteRepair(unfinished bool) {
+	n.entropy.unfinished = unfinished
+	n.log(&record{kind: recordRepair, cell: Cell{Tombstone: !unfinished}})
 }
 
 func (n *Node) antiEntropyNumber() uint64 {

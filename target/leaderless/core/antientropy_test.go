@@ -268,6 +268,38 @@ func TestRepairResumes(t *testing.T) {
 	assert.Equal(t, uint64(400), g.Exchanged, "what was exchanged before is not exchanged again")
 }
 
+// A node that is killed during a repair goes on with it after its restart, and
+// only then; a compaction in between makes no difference.
+func TestRepairSurvivesItsNode(t *testing.T) {
+	for _, compacted := range []bool{false, true} {
+		w := newWorld(t, 1, everywhere(t, "anti-entropy", "demand", "anti-entropy-rate", "100"))
+		w.crash(0)
+		for i := range 200 {
+			w.nodes[0].log = append(w.nodes[0].log, encodeRecord(&record{kind: recordCell, key: strconv.Itoa(i), cell: cell(1, "v")}))
+		}
+		w.boot(0)
+		require.Equal(t, StatusOK, w.admin(0, Admin{ID: 1, Kind: AdminRepair}).Status)
+		w.run(1e9, nil)
+		left := w.diverging()
+		require.Positive(t, left)
+		if compacted {
+			w.nodes[0].log = slices.Collect(w.nodes[0].node.Records)
+		}
+		w.crash(0)
+		w.run(1e9, nil)
+		require.True(t, w.nodes[1].node.Pending().Quiet())
+		w.boot(0)
+		require.False(t, w.nodes[0].node.Pending().Quiet())
+		w.run(60e9, w.quiet)
+		require.Zero(t, w.diverging())
+		require.Equal(t, uint64(1), w.nodes[0].node.AntiEntropy().Repairs)
+		w.run(1e9, nil)
+		w.crash(0)
+		w.boot(0)
+		require.True(t, w.nodes[0].node.Pending().Quiet(), "it is done")
+	}
+}
+
 func TestRepairIsRefusedWithoutAntiEntropy(t *testing.T) {
 	b := newSolo(t, 0, everywhere(t))
 	out := b.step(Event{Kind: EventAdmin, Admin: &Admin{ID: 7, Kind: AdminRepair}})

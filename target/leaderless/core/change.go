@@ -102,6 +102,12 @@ func (n *Node) membersChanged() {
 	}
 	n.rehomeHints()
 	n.armChange()
+	if n.settings.RingChange == RingEpochs {
+		// Requests fail between nodes that know different rings: the less long that is, the better.
+		for i := range m.view {
+			n.gossipNow(NodeID(i))
+		}
+	}
 }
 
 // status is how far this node is.

@@ -82,12 +82,12 @@ func (c *contribution) room(by int64) bool {
 }
 
 // anyActor is for remembers.
-func anyActor(updateActor) bool { return true }
+func anyActor(Actor) bool { return true }
 
 // remembers says whether one of those actors remembers the identifier.
-func remembers(store []dotted[contribution], id uint64, which func(updateActor) bool) bool {
+func remembers(store []dotted[contribution], id uint64, which func(Actor) bool) bool {
 	for i := range store {
-		if which(store[i].dot.actor) && slices.ContainsFunc(store[i].value.recent, func(r counted) bool { return r.id == id }) {
+		if which(store[i].dot.Actor) && slices.ContainsFunc(store[i].value.recent, func(r counted) bool { return r.id == id }) {
 			return true
 		}
 	}
@@ -98,13 +98,13 @@ func remembers(store []dotted[contribution], id uint64, which func(updateActor) 
 // whose new dot is given. changed is false if that operation was counted
 // already; ok is false if the actor's sum would become too large. remember is
 // how many identifiers are kept.
-func addTo(store []dotted[contribution], dot updateDot, by int64, id uint64, remember int) (out []dotted[contribution], changed, ok bool) {
+func addTo(store []dotted[contribution], dot Dot, by int64, id uint64, remember int) (out []dotted[contribution], changed, ok bool) {
 	if id != 0 && remembers(store, id, anyActor) {
 		return store, false, true
 	}
 	var mine contribution
 	for i := range store {
-		if store[i].dot.actor == dot.actor {
+		if store[i].dot.Actor == dot.Actor {
 			mine = store[i].value
 		} else {
 			out = append(out, store[i])
@@ -116,7 +116,7 @@ func addTo(store []dotted[contribution], dot updateDot, by int64, id uint64, rem
 	// What a smaller actor remembers, too, is left to it.
 	var recent []counted
 	for _, r := range mine.recent {
-		if !remembers(out, r.id, func(a updateActor) bool { return a.compare(dot.actor) < 0 }) {
+		if !remembers(out, r.id, func(a Actor) bool { return a.Compare(dot.Actor) < 0 }) {
 			recent = append(recent, r)
 		}
 	}
@@ -136,7 +136,7 @@ func addTo(store []dotted[contribution], dot updateDot, by int64, id uint64, rem
 		mine.recent = slices.Delete(mine.recent, i, i+1)
 	}
 	out = append(out, dotted[contribution]{dot, mine})
-	slices.SortFunc(out, func(a, b dotted[contribution]) int { return a.dot.compare(b.dot) })
+	slices.SortFunc(out, func(a, b dotted[contribution]) int { return a.dot.Compare(b.dot) })
 	return out, true, true
 }
 

@@ -21,7 +21,7 @@ const (
 // name. Never changed once it is made.
 type dataType struct {
 	kind    ObjectKind
-	seen    updateVector
+	seen    Vector
 	members []member // in order
 	// deferred are removals of what has not been seen here; in order.
 	deferred []removal
@@ -29,7 +29,7 @@ type dataType struct {
 
 // removal takes away what had been seen when it was asked for.
 type removal struct {
-	seen  updateVector
+	seen  Vector
 	scope removalScope
 	// name is the member's, element the set's where the scope says so.
 	name, element string
@@ -55,7 +55,7 @@ func (t *dataType) Merge(other Object) Object {
 	if !ok || u.kind != t.kind {
 		return t
 	}
-	joined := &dataType{kind: t.kind, seen: t.seen.merge(u.seen), members: joinMembers(t.members, u.members, t.seen, u.seen)}
+	joined := &dataType{kind: t.kind, seen: t.seen.Merge(u.seen), members: joinMembers(t.members, u.members, t.seen, u.seen)}
 	if len(t.deferred)+len(u.deferred) > 0 {
 		joined.deferred = append(slices.Clone(t.deferred), u.deferred...)
 		joined.settle()
@@ -72,7 +72,7 @@ func (t *dataType) Merge(other Object) Object {
 // Covers says that a join with the other would change nothing.
 func (t *dataType) Covers(other Object) bool {
 	u, ok := other.(*dataType)
-	return !ok || u == t || u.kind != t.kind || t.seen.covers(u.seen) && t.Merge(u) == Object(t)
+	return !ok || u == t || u.kind != t.kind || t.seen.Descends(u.seen) && t.Merge(u) == Object(t)
 }
 
 func (t *dataType) equal(u *dataType) bool {
@@ -88,7 +88,7 @@ func (t *dataType) settle() {
 	for i := range t.deferred {
 		r := &t.deferred[i]
 		t.members = r.apply(t.members)
-		if !t.seen.covers(r.seen) && (len(left) == 0 || left[len(left)-1].compare(r) != 0) {
+		if !t.seen.Descends(r.seen) && (len(left) == 0 || left[len(left)-1].compare(r) != 0) {
 			left = append(left, *r)
 		}
 	}
@@ -96,7 +96,7 @@ func (t *dataType) settle() {
 }
 
 func (r *removal) compare(o *removal) int {
-	if c := slices.CompareFunc(r.seen, o.seen, updateDot.compare); c != 0 {
+	if c := slices.CompareFunc(r.seen, o.seen, func(a, b VectorEntry) int { return Dot{a.Actor, a.Counter}.Compare(Dot{b.Actor, b.Counter}) }); c != 0 {
 		return c
 	}
 	if r.scope != o.scope {
@@ -131,7 +131,10 @@ func (r *removal) apply(members []member) (out []member) {
 func (t *dataType) Siblings() []Sibling { return []Sibling{{Value: t.value()}} }
 
 // Context is what had been seen.
-func (t *dataType) Context() []byte { return appendUpdateContext(nil, t.seen) }
+func (t *dataType) Context() []byte {
+	c := Context{Seen: t.seen}
+	return c.Encode()
+}
 
 func (t *dataType) value() []byte {
 	if t.kind != ObjectMap {
@@ -197,7 +200,7 @@ func isText(b []byte) bool { return bytes.Equal(bytes.ToValidUTF8(b, nil), b) }
 // write of that version. seen is what the client had seen, for removals; nil
 // stands for what this replica holds. The result is the receiver where nothing
 // changed; problem says why the operation can't be carried out.
-func (t *dataType) update(o *Operand, actor updateActor, seen updateVector, version Version) (_ *dataType, problem string) {
+func (t *dataType) update(o *Operand, actor Actor, seen Vector, version Version) (_ *dataType, problem string) {
 	if problem := o.problem(t.kind); problem != "" {
 		return t, problem
 	}
@@ -208,8 +211,8 @@ func (t *dataType) update(o *Operand, actor updateActor, seen updateVector, vers
 	case OperandDrop:
 		return out.remove(removal{seen: seen, scope: removesMember, name: o.Field}), ""
 	}
-	var dot updateDot
-	out.seen, dot = t.seen.next(actor)
+	dot := Dot{actor, t.seen.Counter(actor) + 1}
+	out.seen = t.seen.with(dot, 0)
 	m := member{name: o.Field, kind: memberCounter}
 	switch o.Kind {
 	case OperandInsert:
@@ -259,7 +262,7 @@ func (t *dataType) remove(r removal) *dataType {
 }
 
 // clear returns the state after the key was deleted.
-func (t *dataType) clear(seen updateVector) *dataType {
+func (t *dataType) clear(seen Vector) *dataType {
 	out := *t
 	return out.remove(removal{seen: seen, scope: removesAll})
 }

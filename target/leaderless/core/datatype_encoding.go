@@ -1,6 +1,6 @@
 package core
 
-// The encoding of data types, and of the contexts that their readers get.
+// The encoding of data types.
 
 func init() {
 	for _, kind := range []ObjectKind{ObjectCounter, ObjectSet, ObjectMap} {
@@ -16,7 +16,7 @@ func init() {
 // appendTo appends what was seen, the members and the deferred removals, each
 // list with its length before it.
 func (t *dataType) appendTo(buf []byte) []byte {
-	buf = appendVector(buf, t.seen)
+	buf = t.seen.appendTo(buf)
 	buf = appendUvarint(buf, uint64(len(t.members)))
 	for i := range t.members {
 		buf = appendMember(buf, &t.members[i])
@@ -24,7 +24,7 @@ func (t *dataType) appendTo(buf []byte) []byte {
 	buf = appendUvarint(buf, uint64(len(t.deferred)))
 	for i := range t.deferred {
 		r := &t.deferred[i]
-		buf = append(appendVector(buf, r.seen), byte(r.scope))
+		buf = append(r.seen.appendTo(buf), byte(r.scope))
 		buf = appendString(appendString(buf, r.name), r.element)
 	}
 	return buf
@@ -33,7 +33,7 @@ func (t *dataType) appendTo(buf []byte) []byte {
 // decodeDataType reads what appendTo wrote, or nil. Whatever it returns is a
 // state that joins can work with: in order, and nothing in it but what was seen.
 func decodeDataType(d *decoder, kind ObjectKind) *dataType {
-	t := &dataType{kind: kind, seen: d.updateVector()}
+	t := &dataType{kind: kind, seen: d.vector()}
 	for n := d.count(5); n > 0 && d.ok(); n-- {
 		m := decodeMember(d, t.seen)
 		if k := len(t.members); k > 0 && compareMembers(&t.members[k-1], &m) >= 0 {
@@ -45,7 +45,7 @@ func decodeDataType(d *decoder, kind ObjectKind) *dataType {
 		t.members = append(t.members, m)
 	}
 	for n := d.count(4); n > 0 && d.ok(); n-- {
-		r := removal{seen: d.updateVector(), scope: removalScope(d.byte()), name: d.string(MaxElementBytes), element: d.string(MaxElementBytes)}
+		r := removal{seen: d.vector(), scope: removalScope(d.byte()), name: d.string(MaxElementBytes), element: d.string(MaxElementBytes)}
 		if r.scope == 0 || r.scope > lastRemovalScope {
 			d.fail("unknown scope of a removal")
 		}
@@ -56,30 +56,4 @@ func decodeDataType(d *decoder, kind ObjectKind) *dataType {
 	}
 	t.settle()
 	return t
-}
-
-// contextOfUpdates begins every context of a data type.
-const contextOfUpdates = 'u'
-
-// appendUpdateContext appends the context for a client that has seen those
-// updates: a letter, the vector and four bytes of its hash.
-func appendUpdateContext(buf []byte, seen updateVector) []byte {
-	from := len(buf)
-	buf = appendVector(append(buf, contextOfUpdates), seen)
-	sum := hashString(string(buf[from:]))
-	return append(buf, byte(sum), byte(sum>>8), byte(sum>>16), byte(sum>>24))
-}
-
-// parseUpdateContext reads a context; ok is false for what no node handed out.
-func parseUpdateContext(context []byte) (seen updateVector, ok bool) {
-	end := len(context) - 4
-	if end < 2 || context[0] != contextOfUpdates {
-		return nil, false
-	}
-	d := decoder{rest: context[1:end]}
-	seen = d.updateVector()
-	if d.end() != nil || string(appendUpdateContext(nil, seen)) != string(context) {
-		return nil, false
-	}
-	return seen, true
 }

@@ -27,11 +27,6 @@ func (n *Node) dataTypeProblem(q *Request) string {
 			return problem
 		}
 	}
-	if n.settings.DataType.joined() && q.Context != nil {
-		if _, ok := parseUpdateContext(q.Context); !ok {
-			return "a causal context that no read of this store has returned: hand back what a read returned, unaltered, or none"
-		}
-	}
 	return ""
 }
 
@@ -42,24 +37,22 @@ func (n *Node) updateDataType(key string, have, write *Cell, u *update) (Cell, s
 	if !ok || state.kind != kind {
 		state = &dataType{kind: kind}
 	}
-	var seen updateVector
-	if u.context != nil {
-		var ok bool
-		if seen, ok = parseUpdateContext(u.context); !ok {
-			return Cell{}, "a causal context that cannot be read"
-		}
+	context, err := ParseContext(u.context)
+	if err != nil {
+		return Cell{}, err.Error()
 	}
+	seen := context.Seen
 	var next *dataType
 	if u.operand == nil {
 		next = state.clear(seen)
 	} else {
-		actor := n.updateActor(key, state.seen, seen)
+		actor := n.eventActor(key, state.seen, seen)
 		var problem string
 		if next, problem = state.update(u.operand, actor, seen, write.Version); problem != "" {
 			return Cell{}, problem
 		}
-		if i, found := next.seen.find(actor); found {
-			n.madeEvent(key, Dot{Actor{actor.node, actor.epoch}, next.seen[i].counter})
+		if made := next.seen.Counter(actor); made > state.seen.Counter(actor) {
+			n.madeEvent(key, Dot{actor, made})
 		}
 	}
 	cell := Cell{Version: have.Version, Object: next}
@@ -67,21 +60,6 @@ func (n *Node) updateDataType(key string, have, write *Cell, u *update) (Cell, s
 		cell.Version = write.Version
 	}
 	return cell, ""
-}
-
-// updateActor is under whose name this node updates a key whose state has seen
-// that, for a client that has seen the other; see actor.go.
-func (n *Node) updateActor(key string, state, context updateVector) updateActor {
-	actor := n.eventActor(key, state.vector(), context.vector())
-	return updateActor{actor.Node, actor.Epoch}
-}
-
-func (v updateVector) vector() Vector {
-	out := make(Vector, len(v))
-	for i, d := range v {
-		out[i] = VectorEntry{Actor: Actor{d.actor.node, d.actor.epoch}, Counter: d.counter}
-	}
-	return out
 }
 
 // rowWrite is what a write of a row stores, under the version that it was given.

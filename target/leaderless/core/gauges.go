@@ -9,6 +9,8 @@ type AntiEntropyGauge struct {
 	Compared, Abandoned uint64
 	// Exchanged are the differing keys of which both sides got what they lacked.
 	Exchanged uint64
+	// Repairing: a repair that an operator asked for is under way.
+	Repairing bool
 	// Unequal are the pairs of a range and a peer not known to be equal now.
 	Unequal int
 	// Divergent has, by node, the keys that differed in the latest comparison
@@ -19,6 +21,7 @@ type AntiEntropyGauge struct {
 // AntiEntropy returns the gauges of anti-entropy; all are 0 with anti-entropy=off.
 func (n *Node) AntiEntropy() AntiEntropyGauge {
 	g := n.entropy.gauge
+	g.Repairing = n.entropy.demanded
 	g.Divergent = make([]uint64, len(n.settings.Nodes))
 	for _, k := range n.currentRanges().ranges {
 		for i := range k.peers {

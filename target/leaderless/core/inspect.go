@@ -152,6 +152,9 @@ func (n *Node) Records(yield func(record []byte) bool) {
 	if n.events.since != 0 && !yield(encodeRecord(n.eventRecord())) {
 		return
 	}
+	if n.entropy.unfinished && !yield(encodeRecord(&record{kind: recordRepair})) {
+		return
+	}
 	for _, s := range n.sortedSlots() {
 		if !yield(encodeRecord(&record{kind: recordCell, key: s.key, cell: s.memory})) {
 			return

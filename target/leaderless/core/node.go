@@ -172,6 +172,9 @@ func (n *Node) recoverExtra(key string, r *record) error {
 	case recordActor:
 		n.recoverEvents(r)
 		return nil
+	case recordRepair:
+		n.entropy.unfinished = !r.cell.Tombstone
+		return nil
 	case recordPurged:
 		n.recoverPurge(key, &r.cell)
 		n.forgetEvents(key)

@@ -77,12 +77,12 @@ func (m *member) equal(o *member) bool {
 }
 
 // unseen is the member without what the vector stands for.
-func (m *member) unseen(seen updateVector) member {
+func (m *member) unseen(seen Vector) member {
 	return member{m.name, m.kind, unseen(m.counter, seen), removeElements(m.set, seen), unseen(m.register, seen)}
 }
 
 // joinMembers joins the members of two states that have seen those vectors.
-func joinMembers(a, b []member, seenA, seenB updateVector) (out []member) {
+func joinMembers(a, b []member, seenA, seenB Vector) (out []member) {
 	var none member
 	for len(a) > 0 || len(b) > 0 {
 		x, y, c := &none, &none, 0
@@ -126,7 +126,7 @@ func appendMember(buf []byte, m *member) []byte {
 	})
 }
 
-func decodeMember(d *decoder, seen updateVector) member {
+func decodeMember(d *decoder, seen Vector) member {
 	m := member{name: d.string(MaxElementBytes), kind: memberKind(d.byte())}
 	switch m.kind {
 	case memberCounter:

@@ -42,7 +42,7 @@ func findElement(elements []setElement, value string) (int, bool) {
 
 // insertElement returns the elements with that one, whose only dot is now the
 // given one: the earlier additions that were seen are superseded.
-func insertElement(elements []setElement, value string, dot updateDot) []setElement {
+func insertElement(elements []setElement, value string, dot Dot) []setElement {
 	i, found := findElement(elements, value)
 	e := setElement{value, replaceDotted(dot, struct{}{})}
 	out := slices.Clone(elements)
@@ -54,7 +54,7 @@ func insertElement(elements []setElement, value string, dot updateDot) []setElem
 }
 
 // removeElement returns the elements without the additions of that one that were seen.
-func removeElement(elements []setElement, value string, seen updateVector) []setElement {
+func removeElement(elements []setElement, value string, seen Vector) []setElement {
 	i, found := findElement(elements, value)
 	if !found {
 		return elements
@@ -72,7 +72,7 @@ func removeElement(elements []setElement, value string, seen updateVector) []set
 }
 
 // removeElements returns what was not seen.
-func removeElements(elements []setElement, seen updateVector) (out []setElement) {
+func removeElements(elements []setElement, seen Vector) (out []setElement) {
 	for _, e := range elements {
 		if left := unseen(e.dots, seen); len(left) > 0 {
 			out = append(out, setElement{e.value, left})
@@ -82,7 +82,7 @@ func removeElements(elements []setElement, seen updateVector) (out []setElement)
 }
 
 // joinElements joins the elements of two states that have seen those vectors.
-func joinElements(a, b []setElement, seenA, seenB updateVector) (out []setElement) {
+func joinElements(a, b []setElement, seenA, seenB Vector) (out []setElement) {
 	for len(a) > 0 || len(b) > 0 {
 		var x, y setElement
 		c := 0
@@ -120,7 +120,7 @@ func appendElements(buf []byte, elements []setElement) []byte {
 	return buf
 }
 
-func decodeElements(d *decoder, seen updateVector) []setElement {
+func decodeElements(d *decoder, seen Vector) []setElement {
 	n := d.count(5)
 	elements := make([]setElement, 0, n)
 	for range n {

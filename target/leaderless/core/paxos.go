@@ -41,6 +41,8 @@ type paxos struct {
 	keys map[string]*paxosKey
 	// waits are operations that met others and wait before they try again; see contention.go.
 	waits contention
+	// proposals are the ballots that this replica has been asked to accept.
+	proposals updateMemory
 }
 
 // proposal is a change that a ballot, its cell's version, proposes.
@@ -226,8 +228,11 @@ func (n *Node) storeProposal(m *Message) {
 	answer := n.paxosAnswer(m, MessageAccepted)
 	body := &ballotBody{ballot: p.ballot(), latest: s.latest()}
 	answer.Body = body
+	first := n.paxos.proposals.first(p.ballot())
 	if !accepted {
-		n.send(&answer)
+		if first {
+			n.send(&answer)
+		} // else the network has brought it twice, and it may have been accepted the first time
 		return
 	}
 	body.flags = ballotYes

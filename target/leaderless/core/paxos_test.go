@@ -207,6 +207,26 @@ func TestPaxosAnswersWaitForTheLog(t *testing.T) {
 	assert.Equal(t, version(10), out.Messages[1].Body.(*promiseBody).committed.ballot())
 }
 
+// A proposal that the network brings a second time, when a greater ballot has
+// been promised, is not refused: it was accepted the first time, and a
+// coordinator that hears of the refusal first would take it for not done.
+func TestARepeatedProposalIsNotRefused(t *testing.T) {
+	b := newSolo(t, 0, everywhere(t, "cas", "paxos-v2"))
+	send := func(kind MessageKind, c Cell, ballot int64) *Effects {
+		return b.message(Message{Kind: kind, From: 1, To: 0, Request: 9, Key: "k", Cell: c, Body: &ballotBody{ballot: version(ballot), flags: ballotWrite}})
+	}
+	b.durable(send(MessagePrepare, Cell{}, 10).Persist[0].ID)
+	out := b.durable(send(MessagePropose, cell(10, "v"), 10).Persist[0].ID)
+	require.True(t, out.Messages[0].Body.(*ballotBody).is(ballotYes))
+	b.durable(send(MessagePrepare, Cell{}, 20).Persist[0].ID)
+	assert.Empty(t, send(MessagePropose, cell(10, "v"), 10).Messages)
+	other := cell(15, "w")
+	other.Version.Sequence = 77
+	out = send(MessagePropose, other, 15)
+	require.Len(t, out.Messages, 1, "one that comes for the first time is")
+	assert.False(t, out.Messages[0].Body.(*ballotBody).is(ballotYes))
+}
+
 // A compare-and-set that all replicas refused has done nothing, and may say so.
 func TestRefusedByAllIsDefinite(t *testing.T) {
 	for _, c := range []struct {

@@ -28,15 +28,18 @@ const (
 	recordMembers
 	// recordActor: the actor under which this node makes causal events; see actor.go.
 	recordActor
+	// recordRepair: an operator's repair has begun or, as a tombstone, is done; the last one holds.
+	recordRepair
 
-	lastRecordKind = recordActor
+	lastRecordKind = recordRepair
 )
 
 // record is one entry of the durable log. Records are facts, not steps: the
 // state after a set of records is the same in whatever order and however
 // often they are read, because cells only grow in version and a hint lives
 // exactly while no recordHandedOff of its version or a newer one exists. The
-// exception is recordPurged: what follows it counts again, however old it is.
+// exceptions are recordPurged, for what follows it counts again, however old it
+// is, and those of which the last one holds.
 type record struct {
 	kind recordKind
 	key  string

@@ -243,9 +243,12 @@ func (n *Node) purgeOrdered(m *Message) {
 // reportDeleted orders the purge of a key if the operation, a get or a delete,
 // has seen the same tombstone on all home replicas.
 func (n *Node) reportDeleted(op *operation) {
-	if n.settings.Purge != PurgeReported || !op.cell.deleted() {
-		return
+	if n.settings.Purge == PurgeReported && op.cell.deleted() {
+		n.reportTombstone(op)
 	}
+}
+
+func (n *Node) reportTombstone(op *operation) {
 	for i := range op.legs[:op.n] {
 		l := &op.legs[i]
 		held := l.is(legHolds)

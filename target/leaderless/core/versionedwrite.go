@@ -74,7 +74,7 @@ func (v *versions) size() int {
 
 // contextProblem says in what way the request's causal context can't be understood; empty: in none.
 func (n *Node) contextProblem(q *Request) string {
-	if len(q.Context) == 0 {
+	if len(q.Context) == 0 || n.settings.DataType.joined() { // those of data types are checked with the operation
 		return ""
 	}
 	if !n.settings.updates() && n.settings.Clock != ClockHybrid {

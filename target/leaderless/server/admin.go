@@ -38,10 +38,14 @@ type Status struct {
 
 // Pending counts what a node still has to do.
 type Pending struct {
-	Hints        int    `json:"hints"`
-	Repairs      int    `json:"repairs"`
-	Requests     int    `json:"requests"`
-	Writes       int    `json:"writes"`
+	Hints    int `json:"hints"`
+	Repairs  int `json:"repairs"`
+	Requests int `json:"requests"`
+	Writes   int `json:"writes"`
+	// Comparisons are anti-entropy's; Streams are ranges that are being fetched,
+	// and the node's own change of membership.
+	Comparisons  int    `json:"comparisons"`
+	Streams      int    `json:"streams"`
 	HintsDropped uint64 `json:"hints_dropped"`
 	// Description says it in words: "3 hints, 1 repair".
 	Description string `json:"description"`
@@ -102,7 +106,7 @@ func (s *Server) dump() (*history.Dump, bool) {
 
 // pendingOf describes what is pending.
 func pendingOf(p core.Pending) Pending {
-	return Pending{p.Hints, p.Repairs, p.Requests, p.Writes, p.HintsDropped, describe(p)}
+	return Pending{p.Hints, p.Repairs, p.Requests, p.Writes, p.Comparisons, p.Streams, p.HintsDropped, describe(p)}
 }
 
 // names returns the names of nodes.
@@ -120,7 +124,7 @@ func describe(p core.Pending) string {
 	for _, item := range []struct {
 		count int
 		noun  string
-	}{{p.Hints, "hint"}, {p.Repairs, "repair"}, {p.Requests, "request"}, {p.Writes, "log write"}} {
+	}{{p.Hints, "hint"}, {p.Repairs, "repair"}, {p.Requests, "request"}, {p.Writes, "log write"}, {p.Comparisons, "comparison"}, {p.Streams, "stream"}} {
 		switch {
 		case item.count == 1:
 			parts = append(parts, "1 "+item.noun)
