@@ -3,7 +3,6 @@ package checker
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/refute-lab/refute/harness/history"
 )
@@ -37,6 +36,12 @@ func (k *facts) apart(w *fact, version string, seen int32, q inquiry, older bool
 	if d, found := k.hintCounted(w, version, q, older, acknowledged, sets); found {
 		return d
 	}
+	if d, found := k.twoRings(w, q, wrote, asked, sets); found {
+		return d
+	}
+	if d, found := locally(w, q, acknowledged, sets); found {
+		return d
+	}
 	if wrote+asked > len(homes) {
 		standIns := slices.ContainsFunc(slices.Concat(acknowledged, q.answers), func(a replicaAnswer) bool { return a.standsFor != "" })
 		// A read may ask fewer than all; a write never does.
@@ -54,24 +59,7 @@ func (k *facts) apart(w *fact, version string, seen int32, q inquiry, older bool
 	if !q.fetch && asked == 1 && k.sameSession(seen, q) {
 		return deduction{CauseSessionMoved, fmt.Sprintf("%s: with r=1 each operation of the client may be answered by another replica%s", sets, doubt)}
 	}
-	if here, there := levelOf(w.e), levelOf(q.by.e); here != "" && there != "" {
-		return deduction{CauseNoOverlap, fmt.Sprintf("%s: no home replica is in both, and the levels %s of the write and %s of the read allow that%s", sets, here, there, doubt)}
-	}
 	return deduction{CauseNoOverlap, fmt.Sprintf("%s: no home replica is in both, and w=%d + r=%d ≤ n=%d allows that%s", sets, wrote, asked, len(homes), doubt)}
-}
-
-// levelOf is a consistency level that tells data centres apart, with that of
-// the coordinator; empty for all others, which are as good as numbers.
-func levelOf(e *history.Evidence) string {
-	switch {
-	case e == nil || e.Datacenter == "":
-		return ""
-	case strings.HasPrefix(e.Level, "local-"):
-		return e.Level + " in " + e.Datacenter
-	case e.Level == "each-quorum":
-		return e.Level
-	}
-	return ""
 }
 
 // hintCounted: the write was acknowledged by nothing but hints of its

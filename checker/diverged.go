@@ -66,6 +66,9 @@ func (k *facts) writeOf(version string) *fact {
 		if x.e == nil || x.e.Version != version {
 			continue
 		}
+		if x.o.F == history.FCAS && x.o.Type == history.Fail {
+			continue // what it found
+		}
 		if x.o.F != history.FRead {
 			return x
 		}

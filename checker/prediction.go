@@ -147,7 +147,7 @@ func homes(e *history.Evidence) (n int) {
 func (p *predictor) scoped(samples ...[]sampled) string {
 	for _, sample := range samples {
 		for _, x := range sample {
-			if e := p.of(x); e != nil && (levelOf(e) != "" || e.Level == "any") {
+			if e := p.of(x); e != nil && (local(e.Level) || e.Level == "each-quorum" || e.Level == "any") {
 				return e.Level
 			}
 		}

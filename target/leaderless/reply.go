@@ -22,19 +22,21 @@ func Evidence(settings *core.Settings, coordinator core.NodeID, r *core.Reply) *
 	}
 	e := &history.Evidence{
 		Coordinator: settings.Nodes[coordinator],
-		Datacenter:  settings.DatacenterName(coordinator),
 		Required:    r.Evidence.Required,
 		Version:     r.Cell.Version.String(),
 		Hints:       names(settings, r.Evidence.Hints),
 		Took:        r.Evidence.Took,
 	}
+	switch {
+	case settings.Resolver == core.ResolverArrival:
+		e.Arrival = true
+	case settings.Fetches():
+		e.Counter = r.Cell.Version.Time
+	default:
+		e.Timestamp = r.Cell.Version.Time
+	}
 	if r.Evidence.Level != core.LevelNumbers {
 		e.Level = r.Evidence.Level.String()
-	}
-	if settings.Fetches() {
-		e.Counter = r.Cell.Version.Time
-	} else {
-		e.Timestamp = r.Cell.Version.Time
 	}
 	if len(r.Evidence.Phases) > 0 {
 		e.Phases = r.Evidence.Phases
@@ -45,8 +47,11 @@ func Evidence(settings *core.Settings, coordinator core.NodeID, r *core.Reply) *
 	for i := range r.Evidence.Replicas {
 		from := &r.Evidence.Replicas[i]
 		e.Replicas[i] = history.ReplicaEvidence{
-			Node: settings.Nodes[from.Node], Datacenter: settings.DatacenterName(from.Node), Answered: from.Answered, Counted: from.Counted, Version: from.Version.String(),
+			Node: settings.Nodes[from.Node], Answered: from.Answered, Counted: from.Counted, Version: from.Version.String(),
 			Repaired: from.Repaired, Fetched: from.Fetched, RoundTrip: from.RoundTrip,
+		}
+		if settings.Datacenters > 1 {
+			e.Replicas[i].Datacenter = core.DatacenterName(settings.Datacenter(from.Node))
 		}
 		if from.StandsIn {
 			e.Replicas[i].HintFor = settings.Nodes[from.HintFor]

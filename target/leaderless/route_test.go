@@ -57,7 +57,6 @@ func TestLevelsOfRealNodes(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 4, evidence.Required)
 	assert.Equal(t, "each-quorum", evidence.Level)
-	assert.Equal(t, "dc1", evidence.Datacenter)
 	reading, err := p.register(3).Read(ctx, "k")
 	require.NoError(t, err)
 	assert.Equal(t, int64(5), reading.Value)

@@ -244,10 +244,8 @@ type Reply struct {
 
 // Evidence is what the coordinator knows about one request's course.
 type Evidence struct {
-	// Required is the quorum: r or w, as used for this request, and Level the
-	// consistency level that it comes from, LevelNumbers if none.
+	// Required is the quorum: r or w, as used for this request.
 	Required int
-	Level    Level
 	// Coordinator is who carried the request out where it was Forwarded; else
 	// the node that replies.
 	Coordinator NodeID
@@ -257,6 +255,8 @@ type Evidence struct {
 	// Phases are the steps taken, in order: "fetch", "update", "write", "read",
 	// "write-back", "repair", and of compare-and-sets "prepare", "propose", "commit".
 	Phases []string
+	// Level is the consistency level that Required comes from; LevelNumbers where it is a number.
+	Level Level
 	// Hints are the nodes for which a hint was written before the reply.
 	Hints []NodeID
 	// Took is the time from the request to the reply, in nanoseconds of

@@ -77,8 +77,8 @@ func (n *Node) tooFew(have, need int, did, consequence string) string {
 }
 
 func (n *Node) evidence(op *operation) Evidence {
-	e := Evidence{Required: op.w, Level: op.level, Phases: phasesOf[op.course], Hints: slices.Clone(op.hints), Replicas: make([]ReplicaEvidence, 0, len(op.legs))}
-	e.Took = max(n.now.Mono-op.began, 1)
+	e := Evidence{Required: op.w, Phases: phasesOf[op.course], Hints: slices.Clone(op.hints), Replicas: make([]ReplicaEvidence, 0, len(op.legs))}
+	e.Took, e.Level = max(n.now.Mono-op.began, 1), op.level
 	if op.get {
 		e.Required = op.r
 	}

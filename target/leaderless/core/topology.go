@@ -31,14 +31,8 @@ func (s *Settings) Datacenter(node NodeID) int {
 	return datacenterOf(node, len(s.Nodes), s.Datacenters)
 }
 
-// DatacenterName returns the name of the node's data centre, dc1, dc2, …; empty
-// where there is but one.
-func (s *Settings) DatacenterName(node NodeID) string {
-	if s.Datacenters <= 1 {
-		return ""
-	}
-	return "dc" + strconv.Itoa(s.Datacenter(node)+1)
-}
+// DatacenterName is how a data centre is called: dc1 is the first.
+func DatacenterName(datacenter int) string { return "dc" + strconv.Itoa(datacenter+1) }
 
 // apart says that the nodes are in different data centres.
 func (n *Node) apart(a, b NodeID) bool {

@@ -104,7 +104,7 @@ func (n *Node) tellVersions(r *Reply, op *operation) {
 	v, ok := op.cell.Object.(*versions)
 	switch {
 	case ok:
-		context.Seen = v.seen()
+		context.Seen = v.past()
 	case op.cell.Object != nil:
 		op.show(r)
 		return

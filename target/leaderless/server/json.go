@@ -134,14 +134,6 @@ func (s *Server) appendEvidence(b []byte, r *core.Reply) []byte {
 		coordinator = e.Coordinator
 	}
 	b = appendString(b, s.settings.Nodes[coordinator])
-	if name := s.settings.DatacenterName(coordinator); name != "" {
-		b = append(b, `,"datacenter":`...)
-		b = appendString(b, name)
-	}
-	if e.Level != core.LevelNumbers {
-		b = append(b, `,"level":`...)
-		b = appendString(b, e.Level.String())
-	}
 	if e.Required > 0 {
 		b = append(b, `,"required":`...)
 		b = strconv.AppendInt(b, int64(e.Required), 10)
@@ -149,16 +141,25 @@ func (s *Server) appendEvidence(b []byte, r *core.Reply) []byte {
 	if !r.Cell.Version.IsZero() {
 		b = append(b, `,"version":`...)
 		b = appendString(b, r.Cell.Version.String())
-		if s.settings.Fetches() {
-			b = append(b, `,"counter":`...)
-		} else {
-			b = append(b, `,"timestamp":`...)
+		if s.settings.Resolver != core.ResolverArrival {
+			if s.settings.Fetches() {
+				b = append(b, `,"counter":`...)
+			} else {
+				b = append(b, `,"timestamp":`...)
+			}
+			b = strconv.AppendInt(b, r.Cell.Version.Time, 10)
 		}
-		b = strconv.AppendInt(b, r.Cell.Version.Time, 10)
+	}
+	if s.settings.Resolver == core.ResolverArrival {
+		b = append(b, `,"arrival":true`...)
 	}
 	b = appendNumber(b, `,"took":`, e.Took)
 	b = appendList(b, `,"replicas":[`, e.Replicas, s.appendReplica)
 	b = appendList(b, `,"phases":[`, e.Phases, func(b []byte, phase *string) []byte { return appendString(b, *phase) })
+	if e.Level != core.LevelNumbers {
+		b = append(b, `,"level":`...)
+		b = appendString(b, e.Level.String())
+	}
 	b = appendList(b, `,"hints":[`, e.Hints, func(b []byte, id *core.NodeID) []byte { return appendString(b, s.settings.Nodes[*id]) })
 	return append(b, '}')
 }
@@ -166,10 +167,6 @@ func (s *Server) appendEvidence(b []byte, r *core.Reply) []byte {
 func (s *Server) appendReplica(b []byte, r *core.ReplicaEvidence) []byte {
 	b = append(b, `{"node":`...)
 	b = appendString(b, s.settings.Nodes[r.Node])
-	if name := s.settings.DatacenterName(r.Node); name != "" {
-		b = append(b, `,"datacenter":`...)
-		b = appendString(b, name)
-	}
 	b = append(b, `,"answered":`...)
 	b = strconv.AppendBool(b, r.Answered)
 	if r.Counted {
@@ -182,6 +179,10 @@ func (s *Server) appendReplica(b []byte, r *core.ReplicaEvidence) []byte {
 	if r.StandsIn {
 		b = append(b, `,"hint_for":`...)
 		b = appendString(b, s.settings.Nodes[r.HintFor])
+	}
+	if s.settings.Datacenters > 1 {
+		b = append(b, `,"datacenter":`...)
+		b = appendString(b, core.DatacenterName(s.settings.Datacenter(r.Node)))
 	}
 	b = appendNumber(b, `,"round_trip":`, r.RoundTrip)
 	if r.Repaired {
