@@ -18,6 +18,7 @@ import "slices"
 //	last write wins, concurrent writes                  concurrent-last-write-wins
 //	last write wins, skewed clocks                      clock-skew-last-write-wins
 //	a hint that is lost, or outlives its window         hint-lost, hint-not-delivered
+//	a write at the level ANY                            acknowledged-by-a-hint
 //	cold keys, hidden staleness                         missed-write-not-repaired
 //	acknowledged before it was synced                   acknowledged-before-durable
 //	overwrite on arrival                                overwritten-on-arrival
@@ -47,6 +48,7 @@ const (
 	CauseHintLost         = "hint-lost"
 	CauseHintUndelivered  = "hint-not-delivered"
 	CauseUnrepaired       = "missed-write-not-repaired"
+	CauseHintCounted      = "acknowledged-by-a-hint"
 	CauseArrival          = "overwritten-on-arrival"
 	CauseStaleRing        = "stale-ring"
 	CauseLocalQuorum      = "local-quorum"
@@ -70,11 +72,14 @@ type CauseDescription struct {
 func Causes() []CauseDescription {
 	return []CauseDescription{
 		{CauseNoOverlap,
-			"The read counted the answers of replicas none of which had acknowledged the write; with w + r ≤ n nothing makes the two sets share one.",
-			"w + r > n makes every read ask at least one replica that acknowledged the write. The price is latency, and that fewer replicas may be down."},
+			"The read counted the answers of replicas none of which had acknowledged the write; with w + r ≤ n nothing makes the two sets share one. Levels that are local to a data centre are such a case, for two different ones.",
+			"w + r > n makes every read ask at least one replica that acknowledged the write; so does quorum for both, or each-quorum for writes and local-quorum for reads. The price is latency, and that fewer replicas may be down."},
 		{CauseSloppyQuorum,
 			"w + r > n, yet no home replica of the key was counted both by the write and by the read: stand-ins answered in place of home replicas.",
 			"sloppy=off makes only home replicas count. The price is that a write or a read fails when too few of them can be reached."},
+		{CauseHintCounted,
+			"At the level any a hint counted as the acknowledgement: the write was on no home replica when it was reported as done.",
+			"The level one, or any other, makes a write fail where no home replica has it. The price is that writes then need a home replica that can be reached."},
 		{CauseFalseNotFound,
 			"A stand-in that had nothing of the key said “not found”, and that counted as an answer.",
 			"Do not count “not found” from a stand-in (sloppy=off, or Riak's notfound_ok=false). The price is that such a read waits or fails."},

@@ -22,6 +22,9 @@ type held struct {
 func (k *facts) diverged() deduction {
 	newest, known := k.newest()
 	if !known {
+		if d, found := k.overwrittenReplica(); found {
+			return d
+		}
 		return undetermined("the store did not tell which of the versions that its replicas hold is the newest")
 	}
 	w := k.writeOf(newest)
@@ -120,8 +123,8 @@ func (k *facts) lacks(w *fact, version string, h held) deduction {
 		k.name(w), how, list(others), h.node)}
 }
 
-// homesOf are the home replicas that the operations asked: all n of the key,
-// in a store that asks all of them.
+// homesOf are the home replicas that the operations asked: all n of the key if
+// one of them is a write, or in a store whose reads ask all of them, too.
 func homesOf(evidence ...*history.Evidence) (names []string) {
 	for _, e := range evidence {
 		if e == nil {

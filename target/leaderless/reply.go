@@ -17,6 +17,9 @@ import (
 // Evidence returns the evidence of a reply of the coordinator, as a client
 // gets it. The settings are those of the nodes.
 func Evidence(settings *core.Settings, coordinator core.NodeID, r *core.Reply) *history.Evidence {
+	if r.Evidence.Forwarded {
+		coordinator = r.Evidence.Coordinator
+	}
 	e := &history.Evidence{
 		Coordinator: settings.Nodes[coordinator],
 		Required:    r.Evidence.Required,

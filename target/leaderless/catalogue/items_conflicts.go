@@ -35,7 +35,16 @@ func conflictItems() []Item {
 			Cost:   "a writer's name in each version",
 			Source: "CASSANDRA-13550; Scylla #7170",
 		},
-		{Number: 14, Name: "overwrite-on-arrival", Title: "replicas that take writes as they come never agree", Missing: "the store has no resolver arrival yet"},
+		{
+			Number: 14, Name: "overwrite-on-arrival", Title: "replicas that take writes as they come never agree",
+			Story: "n=3, w=2, and whatever arrives last wins. 1 is written through n4 and does not reach n3, 2 through n5 and does not reach n1. When the partition is over the hints are delivered: " +
+				"n1 gets 2 after 1, n3 gets 1 after 2. Each replica is content with what it has, for ever.",
+			Claim: "convergence", Cause: "overwritten-on-arrival",
+			Setting: "resolver", Plan: "arrival", Twin: "lww",
+			Remedy: "Any rule that does not depend on the order of arrival lets replicas agree: the greater timestamp wins, or both are kept.",
+			Cost:   "a timestamp, and a concurrent write that is thrown away",
+			Source: "Designing Data-Intensive Applications Fig. 5-12; Riak's last_write_wins=true",
+		},
 		{
 			Number: 15, Name: "blind-puts", Title: "each put without a context is a sibling more",
 			Story: "Dotted version vectors; at most 4 siblings are thought to be sane. A client writes again and again and never hands a context back: to the store each of its writes is one that knew of nothing, and stays.",
@@ -99,11 +108,11 @@ func conflictItems() []Item {
 			Number: 28, Name: "plain-write-over-cas", Title: "a plain write hides an acknowledged compare-and-set",
 			Story: "n=3, compare-and-set by Paxos. The clock of n1 is 10 s ahead, and a plain write of 1 through n1 gets its timestamp. A client reads 1 and changes it to 2 by compare-and-set through n2: applied, acknowledged. " +
 				"But the outcome is stored under a ballot of n2's time, below that of the plain write: 2 is never seen.",
-			Claim: "linearizable", Cause: "clock-skew-last-write-wins",
+			Claim: "linearizable", Cause: "plain-write-over-compare-and-set",
 			Setting: "clock", Plan: "wall", Twin: "hybrid",
 			Remedy: "With hybrid clocks ballots go beyond every timestamp that was read. In general: keys that are ever compared and set are written in no other way.",
 			Cost:   "timestamps that may be ahead of all good clocks; or a consensus for each write",
-			Source: "Cassandra: lightweight transactions and plain writes; CASSANDRA-12126 (of reads under cas=paxos-v1)",
+			Source: "Cassandra: lightweight transactions and plain writes; its sibling, CASSANDRA-12126, is possible with cas=paxos-v1, but breaks no claim that a history decides",
 		},
 	}
 }

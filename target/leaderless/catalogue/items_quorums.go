@@ -105,7 +105,7 @@ func quorumItems() []Item {
 			Number: 27, Name: "write-by-an-old-ring", Title: "a write is routed by an old ring while a node joins",
 			Story: "n=3, w=2, r=2 on four members. n5 joins while the spare node n6 is cut off and hears nothing of it. Back again, n6 coordinates a write by the old ring, " +
 				"before gossip has told it of the new one: n1 and n3 acknowledge. n5, which took n3's place, reads with n4: the old value.",
-			Claim: "no-stale-reads", Cause: "no-overlap",
+			Claim: "no-stale-reads", Cause: "stale-ring",
 			Setting: "ring", Plan: "gossip", Twin: "epochs",
 			Remedy: "A replica refuses coordinators that go by another ring than its own, and a change waits until everybody knows of it.",
 			Cost:   "requests fail during a change, and no change ends while a member is away",
@@ -115,7 +115,7 @@ func quorumItems() []Item {
 			Number: 29, Name: "local-quorum", Title: "LOCAL_QUORUM: another data centre reads the old value",
 			Story: "Two data centres with n=3 replicas each; writes and reads at LOCAL_QUORUM. The link between the centres is cut. " +
 				"A write in the first centre is acknowledged there; a read in the second one returns the old value.",
-			Claim: "no-stale-reads", Cause: "no-overlap",
+			Claim: "no-stale-reads", Cause: "local-quorum",
 			Setting: "write-level", Plan: "local-quorum", Twin: "each-quorum",
 			Remedy: "A write at EACH_QUORUM is acknowledged by a quorum of every centre, so that local reads see it. QUORUM for both does it, too.",
 			Cost:   "the latency between the centres for each write, and no writes while they are apart",

@@ -62,6 +62,9 @@ func (n *Node) fail(op *operation, status ReplyStatus, code, why string) {
 func (n *Node) reply(op *operation, status ReplyStatus) *Reply {
 	r := next(&n.out.Replies)
 	r.ID, r.Status = op.request, status
+	if op.relay != nil {
+		r.relay, n.routing.relays = op.relay, true
+	}
 	if !n.omitEvidence {
 		r.Evidence = n.evidence(op)
 	}

@@ -129,7 +129,11 @@ func appendValue(b, value []byte) []byte {
 func (s *Server) appendEvidence(b []byte, r *core.Reply) []byte {
 	e := &r.Evidence
 	b = append(b, `{"coordinator":`...)
-	b = appendString(b, s.name)
+	coordinator := s.id
+	if e.Forwarded {
+		coordinator = e.Coordinator
+	}
+	b = appendString(b, s.settings.Nodes[coordinator])
 	if e.Required > 0 {
 		b = append(b, `,"required":`...)
 		b = strconv.AppendInt(b, int64(e.Required), 10)
