@@ -154,12 +154,9 @@ func (f *catalogueFlags) simulated(parent context.Context, item catalogue.Item, 
 	return harness.ShowItem(ctx, request)
 }
 
-func (f *catalogueFlags) onContainers(parent context.Context, item catalogue.Item, stdout, stderr io.Writer) error {
-	ctx, interrupt, stop := signals(parent)
-	defer stop()
-	progress, terminal, width := progressOf(f.json, f.quiet, stdout, stderr)
-	repeated, err := harness.RepeatItem(ctx, item, harness.Repetitions{Repetitions: f.repeat,
-		Performance: harness.Performance{Out: f.out, Progress: progress, Terminal: terminal, Width: width, Interrupt: interrupt}})
+// onContainers runs one item on containers.
+func (f *catalogueFlags) onContainers(ctx context.Context, item catalogue.Item, stdout, stderr io.Writer) error {
+	repeated, err := f.repeated(ctx, item, stdout, stderr)
 	if err != nil {
 		return err
 	}
@@ -167,17 +164,29 @@ func (f *catalogueFlags) onContainers(parent context.Context, item catalogue.Ite
 	return show(repeated, f.json, stdout, colours)
 }
 
-// showAll runs every item that has a plan, a line each, without run folders.
+// repeated performs one item on containers.
+func (f *catalogueFlags) repeated(parent context.Context, item catalogue.Item, stdout, stderr io.Writer) (*harness.ItemRepeated, error) {
+	ctx, interrupt, stop := signals(parent)
+	defer stop()
+	progress, terminal, width := progressOf(f.json, f.quiet, stdout, stderr)
+	return harness.RepeatItem(ctx, item, harness.Repetitions{Repetitions: f.repeat,
+		Performance: harness.Performance{Out: f.out, Progress: progress, Terminal: terminal, Width: width, Interrupt: interrupt}})
+}
+
+// showAll runs every item that has a plan, a line each: in simulation without run folders.
 func (f *catalogueFlags) showAll(ctx context.Context, stdout, stderr io.Writer) error {
-	if f.on != harness.OnSim {
-		return fmt.Errorf("all items run in simulation only: name one for containers")
-	}
 	worst := 0
 	for _, item := range catalogue.Items() {
 		if item.Missing != "" || f.twin && !item.HasTwin() {
 			continue
 		}
-		shown, err := f.simulated(ctx, item, "", stdout, stderr)
+		if why := harness.NotOnContainers(item); f.on == harness.OnDocker && why != "" {
+			if !f.json {
+				fmt.Fprintf(stdout, "%3d  %-36s %-19s not on containers: %s\n", item.Number, item.Name, item.Claim, why)
+			}
+			continue
+		}
+		shown, err := f.one(ctx, item, stdout, stderr)
 		if err != nil {
 			return err
 		}
@@ -196,4 +205,20 @@ func (f *catalogueFlags) showAll(ctx context.Context, stdout, stderr io.Writer) 
 		return verdictError{worst}
 	}
 	return nil
+}
+
+// lined is what became of an item, in a line.
+type lined interface {
+	Line() string
+	ExitCode() int
+}
+
+// one runs one of all items.
+func (f *catalogueFlags) one(ctx context.Context, item catalogue.Item, stdout, stderr io.Writer) (lined, error) {
+	if f.on == harness.OnSim {
+		return f.simulated(ctx, item, "", stdout, stderr)
+	}
+	quiet := *f
+	quiet.quiet = true
+	return quiet.repeated(ctx, item, stdout, stderr)
 }
