@@ -1,7 +1,5 @@
 package core
 
-import "fmt"
-
 // Anti-entropy: replicas compare what they hold and exchange what differs
 // (Demers et al., "Epidemic algorithms for replicated database maintenance",
 // PODC 1987; Dynamo §4.7). Read repair mends only what is read and hints only
@@ -40,6 +38,8 @@ import "fmt"
 type antiEntropy struct {
 	// queue is what is still to be compared in this round, the next last.
 	queue []comparison
+	// underWay: a round has begun and is not over.
+	underWay bool
 	// demanded: an operator asked for this round. second: it is in its second pass.
 	demanded, second bool
 	// unfinished: the log says that an operator's repair has begun, and not that it is done.
@@ -141,7 +141,7 @@ func (n *Node) antiEntropyTick() {
 func (n *Node) startRound(demanded bool) {
 	a := &n.entropy
 	r := n.currentRanges()
-	a.queue, a.again, a.demanded, a.second = a.queue[:0], nil, demanded, false
+	a.queue, a.again, a.underWay, a.demanded, a.second = a.queue[:0], nil, true, demanded, false
 	if len(r.ranges) == 0 {
 		return
 	}
@@ -224,11 +224,15 @@ func (n *Node) nextComparison() bool {
 		a.queue, a.again, a.second = a.again, nil, true
 		return n.nextComparison()
 	}
-	if a.demanded {
+	switch {
+	case a.demanded:
 		a.demanded = false
 		a.gauge.Repairs++
 		n.noteRepair(false)
+	case a.underWay:
+		a.gauge.Rounds++
 	}
+	a.underWay = false
 	return false
 }
 
@@ -265,9 +269,6 @@ func (n *Node) endExchange(completed bool) {
 				a.addAgain(comparison{e.of, node})
 			}
 		}
-	}
-	if len(a.queue) == 0 && !a.demanded {
-		a.gauge.Rounds++
 	}
 }
 
@@ -333,6 +334,3 @@ func (s *Settings) ConvergenceBound(differing int, roundTrip int64) int64 {
 		int64(differing)*(1e9/int64(s.AntiEntropyRate)+trips*roundTrip) + exchangeAttempts*s.RequestTimeout
 	return 2 * round
 }
-
-// String names the comparison, for tests and logs.
-func (c comparison) String() string { return fmt.Sprintf("%v with %d", c.of.members, c.peer) }

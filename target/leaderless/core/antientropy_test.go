@@ -367,6 +367,12 @@ func TestAntiEntropyNoticesLaterChanges(t *testing.T) {
 		require.True(t, w.quiet())
 		assert.Equal(t, "vvv", w.state(key))
 	}
+	before := w.nodes[0].node.AntiEntropy()
+	w.crash(2)
+	w.run(10e9, nil)
+	after := w.nodes[0].node.AntiEntropy()
+	assert.InDelta(t, 9, after.Rounds-before.Rounds, 1, "rounds go on without a peer that is down")
+	assert.InDelta(t, 10, after.Compared-before.Compared, 3, "with the one that is left")
 }
 
 // On demand one node's repair makes all replicas of its ranges equal, those that it met first included.

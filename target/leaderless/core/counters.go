@@ -21,9 +21,9 @@ package core
 // Counters are what a node has counted since its start.
 type Counters struct {
 	// HintsKept counts hints, each time that one is kept or a newer write is
-	// merged into it. HintsDelivered were acknowledged by their home replica, HintsExpired
-	// were given up because of their age, HintsDropped did not fit hint-limit.
-	HintsKept, HintsDelivered, HintsExpired, HintsDropped uint64
+	// merged into it. HintsDelivered were acknowledged by their
+	// home replica. Of those that were not see HintGauge and Pending.HintsDropped.
+	HintsKept, HintsDelivered uint64
 	// HandoffsReceived are hints that others delivered to this node.
 	HandoffsReceived uint64
 	// Reads counts those that had their quorum, DivergentReads those of them
@@ -31,8 +31,6 @@ type Counters struct {
 	Reads, DivergentReads uint64
 	// ReadRepairs are cells that reads sent to replicas that had less, ABD write-backs included.
 	ReadRepairs uint64
-	// TombstonesPurged are deleted keys that were forgotten.
-	TombstonesPurged uint64
 	// Lag is of replicas that answered reads, in nanoseconds between versions;
 	// always empty where versions have no clock's time (see Settings.Fetches).
 	Lag Histogram
@@ -53,6 +51,8 @@ type Gauges struct {
 	// LackingFor is how long this node has known that another lacks something, by node, in nanoseconds; 0
 	// where it knows of nothing.
 	LackingFor []int64
+	// HintAge is the age of the oldest hint, by node, in nanoseconds of the wall clock; 0 where there is none.
+	HintAge []int64
 	// Pending is what the node still has to do.
 	Pending Pending
 }
@@ -83,12 +83,14 @@ func (h *Histogram) observe(nanoseconds int64) {
 // Gauges looks at everything that the node holds: it takes time in proportion to its keys.
 func (n *Node) Gauges(now Now) Gauges {
 	g := Gauges{Counters: n.counters, Keys: len(n.replica.slots), Pending: n.Pending()}
-	g.HintsDropped = n.hints.dropped
 	n.countKeys(&g)
-	g.HintsFor, g.LackingFor = make([]int, len(n.hints.queues)), make([]int64, len(n.hints.queues))
+	g.HintsFor, g.LackingFor, g.HintAge = make([]int, len(n.hints.queues)), make([]int64, len(n.hints.queues)), make([]int64, len(n.hints.queues))
 	for i := range n.hints.queues {
 		if q := &n.hints.queues[i]; q.length > 0 {
 			g.HintsFor[i], g.LackingFor[i] = q.length, max(now.Mono-q.since, 1)
+			if kept := n.hintKeptAt(q.first); kept != 0 {
+				g.HintAge[i] = max(now.Wall-kept, 1)
+			}
 		}
 	}
 	return g

@@ -52,11 +52,13 @@ func TestGaugesTellOfHints(t *testing.T) {
 	b.now.Mono += 2e9
 	b.step(Event{Kind: EventTimer, ID: timerRequest})
 	b.now.Mono += 3e9
+	b.now.Wall += 5e9
 	g := b.gauges()
 	assert.Equal(t, uint64(2), g.HintsKept)
-	assert.Equal(t, uint64(1), g.HintsDropped)
+	assert.Equal(t, uint64(1), g.Pending.HintsDropped)
 	assert.Equal(t, []int{0, 0, 2}, g.HintsFor)
 	assert.Equal(t, []int64{0, 0, 3e9}, g.LackingFor)
+	assert.Equal(t, []int64{0, 0, 5e9}, g.HintAge)
 	assert.Equal(t, 3, g.Keys)
 	for _, h := range b.node.Hints() {
 		b.message(Message{Kind: MessageHandedOff, From: 2, To: 0, Key: h.Key, Cell: Cell{Version: h.Version}})

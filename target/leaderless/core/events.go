@@ -69,7 +69,7 @@ func (n *Node) eventActor(key string, local, context Vector) Actor {
 	// name is older, or was handed to it by others who may know less than all.
 	if i, _ := local.find(Actor{n.id, uint64(n.incarnation) << 32}); i > 0 && local[i-1].Actor.Node == n.id {
 		e := &local[i-1]
-		if n.settings.losesNothing() && e.Actor.incarnation() >= n.events.since && context.Counter(e.Actor) <= e.Counter {
+		if e.Actor.incarnation() >= n.events.since && context.Counter(e.Actor) <= e.Counter {
 			return e.Actor
 		}
 	}

@@ -11,9 +11,11 @@ import (
 const (
 	MaxKeyBytes   = 4 << 10
 	MaxValueBytes = 1 << 20
-	// MaxMessageBytes is the greatest length of an encoded message: a promise of
-	// a compare-and-set may carry a cell and two proposals.
-	MaxMessageBytes = MaxKeyBytes + 3*MaxValueBytes + 512
+	// MaxMessageBytes is the greatest length of an encoded message. A promise of
+	// a compare-and-set may carry a cell and two proposals; a key's siblings are
+	// bounded at the replica that adds one (see maxVersionsBytes), and what
+	// several have added apart comes together in a merge.
+	MaxMessageBytes = MaxKeyBytes + 16*MaxValueBytes + 512
 )
 
 // MessageKind says what a Message is.

@@ -28,20 +28,13 @@ func (v *versions) shown() []versionedValue {
 	return v.values
 }
 
-// Context returns the encoded context for what Siblings shows.
+// Context returns the encoded context of all values. A reader that is shown
+// one of several, because it asked for the last modified, chooses with its next
+// write against the others, too, as Voldemort's resolver does (it merges the
+// clocks of those that it drops).
 func (v *versions) Context() []byte {
-	c := Context{Seen: v.seen()}
+	c := Context{Seen: v.past()}
 	return c.Encode()
-}
-
-// seen is what a reader has seen. The client of a store with a vector for each
-// value that is shown one of them goes on from that one's, as Voldemort's does;
-// those that it was not shown stay where they are.
-func (v *versions) seen() Vector {
-	if v.single && v.resolver == ResolverVersionVector {
-		return v.newest().clock
-	}
-	return v.past()
 }
 
 // deleted says that nothing but tombstones is left.

@@ -68,7 +68,7 @@ func (c *Cell) deleted() bool {
 	return len(siblings) > 0
 }
 
-// follows says that tombstones are not kept for ever.
+// purges says that tombstones are not kept for ever.
 func (r *RepairSettings) purges() bool {
 	return r.Deletes == DeletesPhysical || r.GCGrace > 0 || r.Purge == PurgeReported
 }

@@ -377,6 +377,19 @@ func TestBlindPutsAreSiblings(t *testing.T) {
 	}
 }
 
+// The last modified value is shown, the others are kept where each has a vector of its own, until the next write.
+func TestReadersOfVersionVectorsChoose(t *testing.T) {
+	s := newShelf(2, versioning{resolver: ResolverVersionVector, siblings: SiblingsLastModified})
+	s.put(0, nil, "older")
+	s.put(1, nil, "newer")
+	s.sync(0, 1)
+	assert.Equal(t, "newer", s.values(0))
+	assert.Len(t, s.replicas[0].values, 2)
+	s.put(0, s.context(0), "next")
+	assert.Equal(t, "next", s.values(0))
+	assert.Len(t, s.replicas[0].values, 1)
+}
+
 // The catalogue's item 17: with room for two entries a third actor's write makes
 // replicas forget that they had seen the first one's.
 func TestPruningMakesFalseSiblings(t *testing.T) {

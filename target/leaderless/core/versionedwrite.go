@@ -74,7 +74,7 @@ func (v *versions) size() int {
 
 // contextProblem says in what way the request's causal context can't be understood; empty: in none.
 func (n *Node) contextProblem(q *Request) string {
-	if len(q.Context) == 0 {
+	if len(q.Context) == 0 || n.settings.DataType.joined() { // those of data types are checked with the operation
 		return ""
 	}
 	if !n.settings.updates() && n.settings.Clock != ClockHybrid {
@@ -104,7 +104,7 @@ func (n *Node) tellVersions(r *Reply, op *operation) {
 	v, ok := op.cell.Object.(*versions)
 	switch {
 	case ok:
-		context.Seen = v.seen()
+		context.Seen = v.past()
 	case op.cell.Object != nil:
 		op.show(r)
 		return

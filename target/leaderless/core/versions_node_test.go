@@ -123,6 +123,9 @@ func TestSiblingsSurviveARestart(t *testing.T) {
 			b.durable(p.ID)
 		}
 		require.Equal(t, b.node.Held("k"), b.node.replica.slots["k"].memory, resolver)
+		if held := b.node.Held("k").Object.(*versions); resolver != "version-vector" {
+			assert.Len(t, held.clock, 1, "pruned, and not filled up again from what was there")
+		}
 		assert.Equal(t, b.node.Held("k"), newSolo(t, 0, settings, log...).node.Held("k"), resolver)
 		var compact [][]byte
 		b.node.Records(func(r []byte) bool { compact = append(compact, r); return true })

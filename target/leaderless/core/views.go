@@ -20,6 +20,39 @@ func (r *Ring) Tokens() []Token {
 	return all
 }
 
+// Placement returns the key's home replicas, n in each data centre, and the
+// other nodes of the ring in the order in which they stand in. Neither may be changed.
+func (r *Ring) Placement(key string, n int) (home, then []NodeID) {
+	order, homes := r.placed(key, n)
+	return order[:homes:homes], order[homes:]
+}
+
+// HintView is a hint that a node keeps, and since when.
+type HintView struct {
+	DumpHint
+	// KeptAt is when it was kept, by the node's wall clock, in nanoseconds; of
+	// one that was recovered from the log the time in its version, or 0 where that is no time.
+	KeptAt int64
+}
+
+// HintViews returns the hints that this node keeps for others, by home replica, the oldest first.
+func (n *Node) HintViews() []HintView {
+	var all []HintView
+	for i := range n.hints.queues {
+		for h := n.hints.queues[i].first; h != nil; h = h.next {
+			all = append(all, HintView{DumpHint{Key: h.key, Version: h.memory.Version, Home: NodeID(i)}, n.hintKeptAt(h)})
+		}
+	}
+	return all
+}
+
+func (n *Node) hintKeptAt(h *hint) int64 {
+	if h.keptAt == 0 && !n.settings.Fetches() {
+		return h.memory.Version.Time
+	}
+	return h.keptAt
+}
+
 // Position returns where on a ring a key is.
 func Position(key string) uint64 { return hashString(key) }
 

@@ -37,6 +37,7 @@ func init() {
 		{http.MethodGet, "status", "", []string{"key"}, (*Server).serveStatus},
 		{http.MethodGet, "dump", "", nil, (*Server).serveDump},
 		{http.MethodGet, "ring", "", nil, (*Server).serveRing},
+		{http.MethodGet, "members", "", nil, (*Server).serveMembers},
 		{http.MethodGet, "preference", "KEY", []string{"n"}, (*Server).servePreference},
 		{http.MethodGet, "versions", "KEY", nil, (*Server).serveVersions},
 		{http.MethodGet, "hints", "", nil, (*Server).serveHints},

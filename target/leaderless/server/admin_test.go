@@ -158,7 +158,11 @@ func TestHintsSiblingsAndTrees(t *testing.T) {
 		c.admin(0, http.MethodGet, "/admin/hints", &hints)
 		return len(hints.Hints) > 0
 	})
+	require.Len(t, hints.Hints, 1)
+	assert.Positive(t, hints.Hints[0].AgeSeconds)
+	hints.Hints[0].AgeSeconds = 0
 	assert.Equal(t, []server.HintView{{For: "n3", Key: "d", Version: put.Version}}, hints.Hints)
+	assert.Positive(t, hints.OldestSeconds["n3"])
 	assert.Positive(t, hints.LackingSeconds["n3"])
 	assert.Equal(t, uint64(1), hints.Kept)
 	c.start(2)
@@ -184,6 +188,46 @@ func TestHintsSiblingsAndTrees(t *testing.T) {
 	var siblings server.Siblings
 	c.admin(0, http.MethodGet, "/admin/siblings", &siblings)
 	assert.Empty(t, siblings.Keys, "with last write wins no key can have several values")
+}
+
+func TestMembersJoinAndLeave(t *testing.T) {
+	c := newCluster(t, 4, map[string]string{"n": "3", "members": "3", "ring": "gossip", "gossip-every": "50ms", "fsync": "never"})
+	statuses := func(i int) map[string]string {
+		var m server.Members
+		c.admin(i, http.MethodGet, "/admin/members", &m)
+		all := map[string]string{}
+		for _, v := range m.Members {
+			all[v.Node] = v.Status
+		}
+		return all
+	}
+	require.Equal(t, map[string]string{"n1": "normal", "n2": "normal", "n3": "normal", "n4": "spare"}, statuses(0))
+	require.Equal(t, http.StatusOK, c.put(3, "key", "through a spare node", "").status)
+	var begun server.Begun
+	require.Equal(t, http.StatusAccepted, c.admin(3, http.MethodPost, "/admin/join", &begun))
+	c.eventually("the ring of four on every node", func() bool {
+		for i := range 4 {
+			if statuses(i)["n4"] != "normal" {
+				return false
+			}
+		}
+		return true
+	})
+	assert.Equal(t, 1.0, c.metrics(0).samples["leaderless_member_status{node=n4}{status=normal}"])
+	var ring server.Ring
+	c.admin(1, http.MethodGet, "/admin/ring", &ring)
+	assert.Len(t, ring.Nodes, 4)
+	require.Equal(t, http.StatusAccepted, c.admin(0, http.MethodPost, "/admin/leave", &begun))
+	c.eventually("the ring without n1", func() bool { return statuses(2)["n1"] == "left" })
+	ring = server.Ring{}
+	c.eventually("its tokens", func() bool {
+		ring = server.Ring{}
+		c.admin(2, http.MethodGet, "/admin/ring", &ring)
+		return len(ring.Nodes) == 3
+	})
+	for i := 1; i < 4; i++ {
+		assert.Equal(t, "through a spare node", c.get(i, "key", "?r=3").Value)
+	}
 }
 
 // A node is restored from a snapshot that was made while it was written to, and

@@ -12,166 +12,17 @@ import (
 	"github.com/refute-lab/refute/target/leaderless/core"
 )
 
-// Ring answers GET /admin/ring.
-type Ring struct {
-	// Nodes are the members of the ring, by name.
-	Nodes []RingNode `json:"nodes"`
-	// Tokens are in the order of the ring.
-	Tokens []RingToken `json:"tokens"`
-	// Members is what this node knows of every node, on the ring or not.
-	Members []Member `json:"members"`
-}
-
-// Member is what a node knows of another, or of itself.
-type Member struct {
-	Node string `json:"node"`
-	// Status is spare, joining, arriving, normal, leaving, departing or left.
-	Status string `json:"status"`
-	// Replaces is the node whose place it takes or took.
-	Replaces string `json:"replaces,omitempty"`
-	// Generation and Version order what a node says of itself.
-	Generation uint32 `json:"generation"`
-	Version    uint32 `json:"version"`
-}
-
-// RingNode is one member's part in the ring.
-type RingNode struct {
-	Node   string `json:"node"`
-	Tokens int    `json:"tokens"`
-	// Share is the part of the circle of which the node is the first home replica, 0…1.
-	Share float64 `json:"share"`
-}
-
-// RingToken is a point on the ring, as 16 hexadecimal digits, and its owner.
-type RingToken struct {
-	Token string `json:"token"`
-	Node  string `json:"node"`
-}
-
-// Preference answers GET /admin/preference/KEY.
-type Preference struct {
-	Key string `json:"key"`
-	// Position is the key's place on the ring, as 16 hexadecimal digits.
-	Position string `json:"position"`
-	// Home are the key's home replicas in order, Then the other members in the
-	// order in which they stand in for them.
-	Home []string `json:"home"`
-	Then []string `json:"then"`
-}
-
-// Versions answers GET /admin/versions/KEY.
-type Versions struct {
-	Key string `json:"key"`
-	// Replicas are the home replicas in order, then the other nodes.
-	Replicas []HeldVersion `json:"replicas"`
-	// Agree says that all home replicas answered and hold the same.
-	Agree bool `json:"agree"`
-}
-
-// HeldVersion is what one node holds of a key.
-type HeldVersion struct {
-	Node string `json:"node"`
-	Home bool   `json:"home"`
-	// Answered: if not, nothing is known of it.
-	Answered bool `json:"answered"`
-	// Version is the newest that it holds; absent where it holds nothing.
-	Version string `json:"version,omitempty"`
-	Deleted bool   `json:"deleted,omitempty"`
-	// Value is its value as text, or ValueBase64 where it is none; with
-	// siblings there are several.
-	Value       *string       `json:"value,omitempty"`
-	ValueBase64 string        `json:"value_base64,omitempty"`
-	Siblings    []HeldSibling `json:"siblings,omitempty"`
-}
-
-// HeldSibling is one of several values.
-type HeldSibling struct {
-	Version     string  `json:"version"`
-	Dot         string  `json:"dot,omitempty"`
-	Deleted     bool    `json:"deleted,omitempty"`
-	Value       *string `json:"value,omitempty"`
-	ValueBase64 string  `json:"value_base64,omitempty"`
-}
-
-// Hints answers GET /admin/hints.
-type Hints struct {
-	// Hints are those that the node keeps, by the node that they are for and by key.
-	Hints []HintView `json:"hints"`
-	// LackingSeconds is how long the node has kept hints for another without a break, by name.
-	LackingSeconds map[string]float64 `json:"lacking_seconds"`
-	Kept           uint64             `json:"kept"`
-	Delivered      uint64             `json:"delivered"`
-	Expired        uint64             `json:"expired"`
-	Dropped        uint64             `json:"dropped"`
-}
-
-// HintView is one hint.
-type HintView struct {
-	For     string `json:"for"`
-	Key     string `json:"key"`
-	Version string `json:"version"`
-}
-
-// Siblings answers GET /admin/siblings.
-type Siblings struct {
-	// Keys counts the keys that can have several values, by how many they have;
-	// the last number stands for that many or more.
-	Keys map[string]int `json:"keys"`
-	// Most are the keys with the most values, at most limit (10) of them.
-	Most []SiblingsOf `json:"most"`
-}
-
-// SiblingsOf says how many values a key has.
-type SiblingsOf struct {
-	Key      string `json:"key"`
-	Siblings int    `json:"siblings"`
-}
-
-// Trees answers GET /admin/trees.
-type Trees struct {
-	Trees []TreeView `json:"trees"`
-}
-
-// TreeView is the hash tree of the keys with the same home replicas. Hashes are 16 hexadecimal digits.
-type TreeView struct {
-	Members []string   `json:"members"`
-	Keys    int        `json:"keys"`
-	Depth   int        `json:"depth"`
-	Root    string     `json:"root"`
-	Peers   []TreePeer `json:"peers"`
-	Leaves  []TreeLeaf `json:"leaves,omitempty"`
-}
-
-// TreePeer is what the node knows of another member.
-type TreePeer struct {
-	Node string `json:"node"`
-	// Equal: both were found equal, and this node has not changed since.
-	Equal bool `json:"equal"`
-	// Different counts the keys that differed when they were compared last.
-	Different uint64 `json:"different"`
-}
-
-// TreeLeaf is a leaf that has keys.
-type TreeLeaf struct {
-	Leaf int    `json:"leaf"`
-	Keys int    `json:"keys"`
-	Hash string `json:"hash"`
-}
-
 // serveRing answers GET /admin/ring.
 func (s *Server) serveRing(*adminRequest) (any, *httpError) {
 	var tokens []core.Token
 	var members []core.Member
-	if !s.loop.call(func(n *core.Node) { tokens, members = n.Ring().Tokens(), n.Members() }) {
+	var suspected []core.NodeID
+	if !s.loop.call(func(n *core.Node) {
+		tokens, members, suspected = n.Ring().Tokens(), n.Members(), n.Suspected(s.clock.now())
+	}) {
 		return nil, stopping()
 	}
-	ring := &Ring{Nodes: []RingNode{}, Tokens: make([]RingToken, len(tokens)), Members: make([]Member, len(members))}
-	for i, m := range members {
-		ring.Members[i] = Member{Node: s.settings.Nodes[m.Node], Status: m.Status.String(), Generation: m.Generation, Version: m.Version}
-		if m.Replacing {
-			ring.Members[i].Replaces = s.settings.Nodes[m.Replaces]
-		}
-	}
+	ring := &Ring{Nodes: []RingNode{}, Tokens: make([]RingToken, len(tokens)), Members: s.members(members, suspected)}
 	for i, t := range tokens {
 		name := s.settings.Nodes[t.Node]
 		ring.Tokens[i] = RingToken{Token: hexadecimal(t.At), Node: name}
@@ -207,12 +58,39 @@ func (s *Server) servePreference(a *adminRequest) (any, *httpError) {
 	}
 	p := &Preference{Key: a.argument, Position: hexadecimal(core.Position(a.argument))}
 	if !s.loop.call(func(n *core.Node) {
-		p.Home = s.names(n.Ring().PreferenceList(a.argument, count))
-		p.Then = s.names(n.Ring().Order(a.argument)[len(p.Home):])
+		home, then := n.Ring().Placement(a.argument, count)
+		p.Home, p.Then = s.names(home), s.names(then)
 	}) {
 		return nil, stopping()
 	}
 	return p, nil
+}
+
+// serveMembers answers GET /admin/members.
+func (s *Server) serveMembers(*adminRequest) (any, *httpError) {
+	var members []core.Member
+	var suspected []core.NodeID
+	view := &Members{}
+	if !s.loop.call(func(n *core.Node) {
+		members, suspected, view.Rejoining = n.Members(), n.Suspected(s.clock.now()), n.Rejoining()
+	}) {
+		return nil, stopping()
+	}
+	view.Members = s.members(members, suspected)
+	return view, nil
+}
+
+// members describes what this node knows of every node.
+func (s *Server) members(members []core.Member, suspected []core.NodeID) []Member {
+	views := make([]Member, len(members))
+	for i, m := range members {
+		views[i] = Member{Node: s.settings.Nodes[m.Node], Status: m.Status.String(), Generation: m.Generation, Version: m.Version,
+			Suspected: slices.Contains(suspected, m.Node)}
+		if m.Replacing {
+			views[i].Replaces = s.settings.Nodes[m.Replaces]
+		}
+	}
+	return views
 }
 
 // serveVersions asks every node what it holds of the key.
@@ -282,17 +160,31 @@ func textOf(value []byte) (text *string, encoded string) {
 
 // serveHints answers GET /admin/hints.
 func (s *Server) serveHints(*adminRequest) (any, *httpError) {
-	var hints []core.DumpHint
+	var hints []core.HintView
 	var gauges core.Gauges
-	if !s.loop.call(func(n *core.Node) { hints, gauges = n.Hints(), n.Gauges(s.clock.now()) }) {
+	var losses core.HintGauge
+	var now core.Now
+	if !s.loop.call(func(n *core.Node) {
+		now = s.clock.now()
+		hints, gauges, losses = n.HintViews(), n.Gauges(now), n.HintLosses()
+	}) {
 		return nil, stopping()
 	}
 	view := &Hints{
-		Hints: make([]HintView, len(hints)), LackingSeconds: make(map[string]float64),
-		Kept: gauges.HintsKept, Delivered: gauges.HintsDelivered, Expired: gauges.HintsExpired, Dropped: gauges.HintsDropped,
+		Hints: make([]HintView, len(hints)), LackingSeconds: make(map[string]float64), OldestSeconds: make(map[string]float64),
+		Kept: gauges.HintsKept, Delivered: gauges.HintsDelivered, Expired: losses.Expired, Refused: losses.Refused,
+		PassedOn: losses.PassedOn, Dropped: gauges.Pending.HintsDropped, Unflushed: losses.Unflushed,
 	}
 	for i, h := range hints {
 		view.Hints[i] = HintView{For: s.settings.Nodes[h.Home], Key: h.Key, Version: h.Version.String()}
+		if h.KeptAt != 0 {
+			view.Hints[i].AgeSeconds = float64(now.Wall-h.KeptAt) / 1e9
+		}
+	}
+	for i, nanoseconds := range gauges.HintAge {
+		if nanoseconds > 0 {
+			view.OldestSeconds[s.settings.Nodes[i]] = float64(nanoseconds) / 1e9
+		}
 	}
 	for i, nanoseconds := range gauges.LackingFor {
 		if nanoseconds > 0 {

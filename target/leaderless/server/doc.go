@@ -83,6 +83,7 @@
 //	GET    /admin/status?key=KEY    what is pending, the clocks, the peers; with key its preference list
 //	GET    /admin/dump              the replica's whole state, as a history.Dump
 //	GET    /admin/ring              the tokens and the nodes' shares
+//	GET    /admin/members           all nodes as this one knows them: joining, normal, leaving, suspected …
 //	GET    /admin/preference/KEY    the key's home replicas and stand-ins, with n for another n
 //	GET    /admin/versions/KEY      what every node holds of the key; asks them all and repairs nothing
 //	GET    /admin/hints             the hints that the node keeps, and for how long others have lacked something

@@ -34,15 +34,22 @@ func (s *Server) metrics() ([]byte, bool) {
 	var entropy core.AntiEntropyGauge
 	var suspected []core.NodeID
 	var counted tally
+	var losses core.HintGauge
+	var tombstones core.TombstoneGauge
+	var members []core.Member
+	rejoining := false
 	ok := s.loop.call(func(n *core.Node) {
 		now := s.clock.now()
 		gauges, entropy, suspected, counted = n.Gauges(now), n.AntiEntropy(), n.Suspected(now), s.loop.tally
+		losses, tombstones, members, rejoining = n.HintLosses(), n.Tombstones(), n.Members(), n.Rejoining()
 	})
 	e := &exposition{text: make([]byte, 0, 16<<10)}
 	s.requestMetrics(e, &counted)
 	s.messageMetrics(e, &counted, suspected)
-	s.hintMetrics(e, &gauges)
+	s.hintMetrics(e, &gauges, &losses)
+	s.replicaMetrics(e, &gauges, &tombstones)
 	s.stalenessMetrics(e, &gauges, &entropy)
+	s.memberMetrics(e, members, rejoining)
 	s.logMetrics(e)
 	return e.text, ok
 }
@@ -106,7 +113,7 @@ func (s *Server) messageMetrics(e *exposition, t *tally, suspected []core.NodeID
 	}
 }
 
-func (s *Server) hintMetrics(e *exposition, g *core.Gauges) {
+func (s *Server) hintMetrics(e *exposition, g *core.Gauges, h *core.HintGauge) {
 	e.family("hints", "gauge", "Hints that the node keeps, by the node that they are for.")
 	for i, count := range g.HintsFor {
 		if core.NodeID(i) != s.id {
@@ -119,17 +126,27 @@ func (s *Server) hintMetrics(e *exposition, g *core.Gauges) {
 			e.sample("hints_lacking_seconds", float64(nanoseconds)/1e9, "for", s.settings.Nodes[i])
 		}
 	}
+	e.family("hints_oldest_seconds", "gauge", "Age of the oldest hint by the node's wall clock, by the node that it is for. 0 where there is none.")
+	for i, nanoseconds := range g.HintAge {
+		if core.NodeID(i) != s.id {
+			e.sample("hints_oldest_seconds", float64(nanoseconds)/1e9, "for", s.settings.Nodes[i])
+		}
+	}
+	e.single("hints_unflushed", "gauge", "Hints that are in memory only, until hints are written to the log next.", float64(h.Unflushed))
 	e.single("hints_kept_total", "counter", "Hints that were kept, those merged into an earlier one for the same key included.", float64(g.HintsKept))
 	e.single("hints_delivered_total", "counter", "Hints that their home replica acknowledged.", float64(g.HintsDelivered))
-	e.single("hints_expired_total", "counter", "Hints that were given up because of their age.", float64(g.HintsExpired))
-	e.single("hints_dropped_total", "counter", "Hints that were not kept because there were too many.", float64(g.HintsDropped))
+	e.single("hints_expired_total", "counter", "Hints that were given up because of their age.", float64(h.Expired))
+	e.single("hints_refused_total", "counter", "Hints that were not kept because the replica had been away for too long.", float64(h.Refused))
+	e.single("hints_passed_on_total", "counter", "Hints that were left to another node to keep.", float64(h.PassedOn))
+	e.single("hints_dropped_total", "counter", "Hints that were not kept because there were too many.", float64(g.Pending.HintsDropped))
 	e.single("handoffs_received_total", "counter", "Hints that other nodes delivered to this one.", float64(g.HandoffsReceived))
 }
 
-func (s *Server) stalenessMetrics(e *exposition, g *core.Gauges, a *core.AntiEntropyGauge) {
+func (s *Server) replicaMetrics(e *exposition, g *core.Gauges, t *core.TombstoneGauge) {
 	e.single("keys", "gauge", "Keys that the replica holds, deleted ones included.", float64(g.Keys))
 	e.single("tombstones", "gauge", "Keys that the replica holds as deleted.", float64(g.Tombstones))
-	e.single("tombstones_purged_total", "counter", "Deleted keys that the replica has forgotten.", float64(g.TombstonesPurged))
+	e.single("tombstones_reaping", "gauge", "Deleted keys that are about to be forgotten.", float64(t.Reaping))
+	e.single("tombstones_purged_total", "counter", "Deleted keys that the replica has forgotten, those that were deleted without a tombstone included.", float64(t.Purged))
 	e.family("sibling_keys", "gauge", "Keys that can have several values at once, by how many they have.")
 	for i, count := range g.Siblings {
 		label := strconv.Itoa(i)
@@ -138,6 +155,17 @@ func (s *Server) stalenessMetrics(e *exposition, g *core.Gauges, a *core.AntiEnt
 		}
 		e.sample("sibling_keys", float64(count), "siblings", label)
 	}
+	p := &g.Pending
+	e.family("pending", "gauge", "What the node still has to do before it is quiet.")
+	e.sample("pending", float64(p.Hints), "work", "hints")
+	e.sample("pending", float64(p.Repairs), "work", "repairs")
+	e.sample("pending", float64(p.Requests), "work", "requests")
+	e.sample("pending", float64(p.Writes), "work", "writes")
+	e.sample("pending", float64(p.Comparisons), "work", "comparisons")
+	e.sample("pending", float64(p.Streams), "work", "streams")
+}
+
+func (s *Server) stalenessMetrics(e *exposition, g *core.Gauges, a *core.AntiEntropyGauge) {
 	e.single("reads_total", "counter", "Reads through this node that had their quorum.", float64(g.Reads))
 	e.single("reads_divergent_total", "counter", "Reads whose counted answers differed.", float64(g.DivergentReads))
 	e.single("read_repairs_total", "counter", "Cells that reads sent to replicas that had less, write-backs included.", float64(g.ReadRepairs))
@@ -165,12 +193,14 @@ func (s *Server) stalenessMetrics(e *exposition, g *core.Gauges, a *core.AntiEnt
 		}
 	}
 	e.single("divergent_replicas", "gauge", "Other nodes that lack something as far as this one knows: it keeps hints for them, or the latest comparison found a difference.", float64(divergent))
-	p := &g.Pending
-	e.family("pending", "gauge", "What the node still has to do before it is quiet.")
-	e.sample("pending", float64(p.Hints), "work", "hints")
-	e.sample("pending", float64(p.Repairs), "work", "repairs")
-	e.sample("pending", float64(p.Requests), "work", "requests")
-	e.sample("pending", float64(p.Writes), "work", "writes")
+}
+
+func (s *Server) memberMetrics(e *exposition, members []core.Member, rejoining bool) {
+	e.family("member_status", "gauge", "1 for the status that this node knows another, or itself, to have.")
+	for _, m := range members {
+		e.sample("member_status", 1, "node", s.settings.Nodes[m.Node], "status", m.Status.String())
+	}
+	e.single("rejoining", "gauge", "1 while the node fetches what it missed before it is read again.", truth(rejoining))
 }
 
 func (s *Server) logMetrics(e *exposition) {
