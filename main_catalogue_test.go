@@ -44,7 +44,7 @@ func TestCatalogueShowsAnItem(t *testing.T) {
 }
 
 func TestCatalogueShowsAll(t *testing.T) {
-	code, out, errors := refute(t, "catalogue", "all", "--seeds", "2")
+	code, out, errors := refute(t, "catalogue", "all", "--seeds", "12")
 	require.Zero(t, code, out+errors)
 	assert.NotContains(t, out, "NOT AS DESCRIBED")
 	assert.Contains(t, out, "failed-write-stays")

@@ -33,9 +33,19 @@ func (k *facts) apart(w *fact, version string, seen int32, q inquiry, older bool
 			return undetermined("%s; %s was restarted in between and may have handed the write over or lost it", sets, a.node)
 		}
 	}
+	if d, found := k.hintCounted(w, version, q, older, acknowledged, sets); found {
+		return d
+	}
+	if d, found := k.twoRings(w, q, wrote, asked, sets); found {
+		return d
+	}
+	if d, found := locally(w, q, acknowledged, sets); found {
+		return d
+	}
 	if wrote+asked > len(homes) {
 		standIns := slices.ContainsFunc(slices.Concat(acknowledged, q.answers), func(a replicaAnswer) bool { return a.standsFor != "" })
-		if len(homesOf(w.e)) != len(homes) || len(homesOf(q.by.e)) != len(homes) {
+		// A read may ask fewer than all; a write never does.
+		if len(homesOf(w.e)) != len(homes) {
 			return undetermined("%s; the store did not tell how many home replicas the key has", sets)
 		}
 		if !standIns {
@@ -50,6 +60,19 @@ func (k *facts) apart(w *fact, version string, seen int32, q inquiry, older bool
 		return deduction{CauseSessionMoved, fmt.Sprintf("%s: with r=1 each operation of the client may be answered by another replica%s", sets, doubt)}
 	}
 	return deduction{CauseNoOverlap, fmt.Sprintf("%s: no home replica is in both, and w=%d + r=%d ≤ n=%d allows that%s", sets, wrote, asked, len(homes), doubt)}
+}
+
+// hintCounted: the write was acknowledged by nothing but hints of its
+// coordinator, as the level any allows. At the end of the run it is more telling
+// that such a hint was lost, or never delivered.
+func (k *facts) hintCounted(w *fact, version string, q inquiry, older bool, acknowledged []replicaAnswer, sets string) (d deduction, found bool) {
+	if w.e.Level != "any" || slices.ContainsFunc(acknowledged, func(a replicaAnswer) bool { return a.standsFor == "" }) {
+		return d, false
+	}
+	if d, found = k.hinted(w, version, q, older); found {
+		return d, true
+	}
+	return deduction{CauseHintCounted, fmt.Sprintf("%s: at the level any, the hint that %s kept for %s was enough, and no home replica had the write", sets, acknowledged[0].node, acknowledged[0].standsFor)}, true
 }
 
 // restartedSince tells of a home replica that was asked and had been restarted

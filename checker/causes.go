@@ -18,13 +18,22 @@ import "slices"
 //	last write wins, concurrent writes                  concurrent-last-write-wins
 //	last write wins, skewed clocks                      clock-skew-last-write-wins
 //	a hint that is lost, or outlives its window         hint-lost, hint-not-delivered
+//	a write at the level ANY                            acknowledged-by-a-hint
 //	cold keys, hidden staleness                         missed-write-not-repaired
 //	acknowledged before it was synced                   acknowledged-before-durable
+//	overwrite on arrival                                overwritten-on-arrival
+//	membership: two ideas of the ring                   stale-ring
+//	local quorums of several data centres               local-quorum
+//	plain writes beside compare-and-set                 plain-write-over-compare-and-set
+//	reads past the ballots of compare-and-set           uncommitted-compare-and-set
 //
 // A write concurrent with a read may show or not: that is no violation and
-// has no cause. Of the other known limits (siblings and their pruning, actors
-// that forget, unions, counters, tombstones, membership, compare-and-set,
-// several data centres) the stores checked so far have not the mechanism.
+// has no cause. The other known limits have none yet: what a store tells of
+// single operations does not prove them (equal timestamps in rows, tombstones
+// that were purged, or that outlive a new value), or their findings are about
+// counts of siblings and of elements, for which no rule looks at the evidence
+// (blind puts, vectors without dots, pruning, actors that forget, unions,
+// counters), or about several keys.
 const (
 	CauseNoOverlap        = "no-overlap"
 	CauseSloppyQuorum     = "sloppy-quorum"
@@ -39,6 +48,12 @@ const (
 	CauseHintLost         = "hint-lost"
 	CauseHintUndelivered  = "hint-not-delivered"
 	CauseUnrepaired       = "missed-write-not-repaired"
+	CauseHintCounted      = "acknowledged-by-a-hint"
+	CauseArrival          = "overwritten-on-arrival"
+	CauseStaleRing        = "stale-ring"
+	CauseLocalQuorum      = "local-quorum"
+	CausePlainOverCAS     = "plain-write-over-compare-and-set"
+	CauseUncommittedCAS   = "uncommitted-compare-and-set"
 	// CauseUnknown says that there was evidence and that it proves none of the others.
 	CauseUnknown = "cause not determined"
 )
@@ -57,11 +72,14 @@ type CauseDescription struct {
 func Causes() []CauseDescription {
 	return []CauseDescription{
 		{CauseNoOverlap,
-			"The read counted the answers of replicas none of which had acknowledged the write; with w + r ≤ n nothing makes the two sets share one.",
-			"w + r > n makes every read ask at least one replica that acknowledged the write. The price is latency, and that fewer replicas may be down."},
+			"The read counted the answers of replicas none of which had acknowledged the write; with w + r ≤ n nothing makes the two sets share one. Levels that are local to a data centre are such a case, for two different ones.",
+			"w + r > n makes every read ask at least one replica that acknowledged the write; so does quorum for both, or each-quorum for writes and local-quorum for reads. The price is latency, and that fewer replicas may be down."},
 		{CauseSloppyQuorum,
 			"w + r > n, yet no home replica of the key was counted both by the write and by the read: stand-ins answered in place of home replicas.",
 			"sloppy=off makes only home replicas count. The price is that a write or a read fails when too few of them can be reached."},
+		{CauseHintCounted,
+			"At the level any a hint counted as the acknowledgement: the write was on no home replica when it was reported as done.",
+			"The level one, or any other, makes a write fail where no home replica has it. The price is that writes then need a home replica that can be reached."},
 		{CauseFalseNotFound,
 			"A stand-in that had nothing of the key said “not found”, and that counted as an answer.",
 			"Do not count “not found” from a stand-in (sloppy=off, or Riak's notfound_ok=false). The price is that such a read waits or fails."},
@@ -95,6 +113,21 @@ func Causes() []CauseDescription {
 		{CauseUnrepaired,
 			"A replica missed a write, and nothing brought the write there later: no hint was delivered, no read repaired it.",
 			"hints=on and read repair (repair=async, blocking or abd) reach most replicas; only a comparison of all replicas in the background (anti-entropy) reaches keys that nobody reads. The price is traffic."},
+		{CauseArrival,
+			"A replica had the write and then took another one in its place, though that is no newer: it keeps whatever arrives last.",
+			"Give versions an order that all replicas share, or keep concurrent values (any other resolver than arrival). The price is clocks that must be right, or values that clients must merge."},
+		{CauseStaleRing,
+			"The write and the read went by two different rings, so that they asked different home replicas, which need not share one.",
+			"Write to the old and the new home replicas while the ring changes, and read from the new ones only when they have all (bootstrap=stream-first). The price is a slow change of members."},
+		{CauseLocalQuorum,
+			"The write was acknowledged by the replicas of one data centre and the read answered by those of another, as a local level allows.",
+			"Let writes wait for every data centre (each-quorum) or both for a majority of all replicas (quorum). The price is the way to the other data centres, and that a cut between them makes requests fail."},
+		{CausePlainOverCAS,
+			"A compare-and-set was decided after a plain write of the same key was there, and the plain write's timestamp is the greater one: ballots order compare-and-sets among one another, and not with writes that take part in none.",
+			"Change a key by compare-and-set only, or by plain writes only. The price is three or four round trips for every write of such a key."},
+		{CauseUncommittedCAS,
+			"A compare-and-set that had not been committed on all replicas was read by one request, and not by a later one that asked the replicas without a ballot.",
+			"Read such keys at the level serial (read-level=serial), which finishes what it meets. The price is a round trip that a majority must answer, and that reads hinder writes."},
 	}
 }
 

@@ -154,9 +154,15 @@ func TestEvidenceChangesNoVerdict(t *testing.T) {
 			} else {
 				e.Counter = r.Int64N(4)
 			}
+			if r.IntN(4) == 0 {
+				e.Phases = [][]string{{"prepare"}, {"prepare", "propose"}, {"prepare", "propose", "commit"}}[r.IntN(3)]
+			}
+			if r.IntN(4) == 0 {
+				e.Level, e.Arrival = "local-quorum", r.IntN(2) == 0
+			}
 			for range r.IntN(4) {
 				e.Replicas = append(e.Replicas, history.ReplicaEvidence{Node: words[r.IntN(5)], Answered: r.IntN(2) == 0, Counted: r.IntN(2) == 0,
-					Version: versions[r.IntN(4)], Repaired: r.IntN(4) == 0, Fetched: r.IntN(4) == 0, HintFor: words[max(0, r.IntN(9)-4)]})
+					Version: versions[r.IntN(4)], Repaired: r.IntN(4) == 0, Fetched: r.IntN(4) == 0, HintFor: words[max(0, r.IntN(9)-4)], Datacenter: []string{"", "dc1", "dc2"}[r.IntN(3)]})
 			}
 			evidence[o.Completion] = e
 		}

@@ -36,6 +36,9 @@ import (
 //     must be so. An empty stand-in without which the read of nothing would
 //     not have had its quorum, a hint that never arrived before the end of the
 //     run and a session at r = 1 are these cases by a more telling name.
+//     Where the store tells that they asked by two rings, or in two data
+//     centres, that is why. Where the store has no order at all, a replica that
+//     had w and answers with something else has been overwritten.
 //  4. No home replica was in both sets, w was not acknowledged when the read
 //     began, and an earlier read had returned it: w was still on its way, or had
 //     failed. Not if one of the replicas that the read asked was restarted
@@ -146,6 +149,9 @@ func (k *facts) overruled(m miss, older, newer string) deduction {
 			k.name(w), k.name(u), milliseconds(a-b))}
 	case !k.earlier(m, w.o):
 		return undetermined("%s and %s ran at the same time", k.name(w), k.name(u))
+	case k.clocks && balloted(w) && !balloted(u) && u.o.F == history.FWrite:
+		return deduction{CausePlainOverCAS, fmt.Sprintf("%s was decided by ballots after %s was there, but its timestamp is %s lower (%d against %d, stamped by %s): the plain write took part in no ballot, and the greater timestamp won",
+			k.name(w), k.name(u), milliseconds(a-b), b, a, stamper(u))}
 	case k.clocks:
 		return deduction{CauseClockSkew, fmt.Sprintf("%s was invoked after %s was there, but its timestamp is %s lower (%d, stamped by %s, against %d, stamped by %s): the clocks disagreed, and the greater timestamp won",
 			k.name(w), k.name(u), milliseconds(a-b), b, stamper(w), a, stamper(u))}
@@ -189,6 +195,9 @@ func (k *facts) lost(w *fact, version string, q inquiry) (d deduction, found boo
 		a := q.asked(h.node)
 		if a == nil {
 			continue
+		}
+		if unordered(w, q.by) && a.version != "" && a.version != version {
+			return k.overwritten(w, version, h, a, q), true
 		}
 		order, known := k.compare(a.version, version)
 		if !known && q.by.e != nil {
@@ -243,6 +252,8 @@ func (k *facts) onItsWay(w, seen *fact, q inquiry) deduction {
 	}
 	sets := fmt.Sprintf("%s got it from %s; %s counted the answers of %s, which had not got it", k.name(seen), names(had), k.inquirer(q), names(q.answers))
 	switch {
+	case balloted(w) && balloted(seen) && !balloted(q.by):
+		return deduction{CauseUncommittedCAS, fmt.Sprintf("%s had not been acknowledged as committed when %s began, which asked for no ballot; %s", k.name(w), k.inquirer(q), sets)}
 	case !q.fetch && q.required == 1 && k.sameSession(seen.position, q):
 		return deduction{CauseSessionMoved, fmt.Sprintf("%s: with r=1 each operation of the client may be answered by another replica", sets)}
 	case w.o.Type != history.Ok && ended(w.o, q.by.o):

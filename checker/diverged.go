@@ -66,6 +66,9 @@ func (k *facts) writeOf(version string) *fact {
 		if x.e == nil || x.e.Version != version {
 			continue
 		}
+		if x.o.F == history.FCAS && x.o.Type == history.Fail {
+			continue // what it found
+		}
 		if x.o.F != history.FRead {
 			return x
 		}
@@ -117,8 +120,8 @@ func (k *facts) lacks(w *fact, version string, h held) deduction {
 		k.name(w), how, list(others), h.node)}
 }
 
-// homesOf are the home replicas that the operations asked: all n of the key,
-// in a store that asks all of them.
+// homesOf are the home replicas that the operations asked: all n of the key if
+// one of them is a write, or in a store whose reads ask all of them, too.
 func homesOf(evidence ...*history.Evidence) (names []string) {
 	for _, e := range evidence {
 		if e == nil {

@@ -147,19 +147,25 @@ func (k *facts) compare(a, b string) (c int, known bool) {
 // as its own evidence tells it, or that of a read that returned its value.
 func (k *facts) versionOf(write int32) string {
 	w := k.of(write)
-	if w.e != nil && w.e.Version != "" {
-		return w.e.Version
+	own := ""
+	if w.e != nil {
+		own = w.e.Version
+	}
+	// A compare-and-set that its coordinator gave up may have been finished
+	// by another, under a ballot of that one.
+	if own != "" && (w.o.Type == history.Ok || !balloted(w)) {
+		return own
 	}
 	value, ok := written(w.o)
 	if !ok {
-		return ""
+		return own
 	}
 	for i := range k.all {
 		if x := &k.all[i]; x.o.F == history.FRead && x.o.Type == history.Ok && x.e != nil && x.e.Version != "" && x.o.Output == value {
 			return x.e.Version
 		}
 	}
-	return ""
+	return own
 }
 
 // written is the integer that a write, or a compare-and-set, writes.
@@ -206,7 +212,8 @@ func (k *facts) holders(write int32, version string, before *history.Operation) 
 			switch r := &x.e.Replicas[j]; {
 			case x.position == write && x.o.F != history.FRead:
 				// Of a write that failed for certain only its fetch was answered.
-				if r.Answered && x.o.Type != history.Fail {
+				// Of a compare-and-set by ballots, what is acknowledged before the commit is none of it.
+				if r.Answered && x.o.Type != history.Fail && (!balloted(x) || x.e.Phases[len(x.e.Phases)-1] == "commit") {
 					add(r, x, "acknowledged")
 				}
 			case x.o.F != history.FRead || version == "":

@@ -39,6 +39,9 @@ func predict(ctx context.Context, t *timeline, o Options) (*staleness.Curve, *st
 	if len(evidence) == 0 {
 		return nil, nil, "the target tells nothing of its replicas"
 	}
+	if level := p.scoped(reads, writes); level != "" {
+		return nil, nil, "the level " + level + " does not take just any replicas, and the prediction knows no other way"
+	}
 	n, r := p.usual(reads)
 	m, w := p.usual(writes)
 	quorum := staleness.Quorum{N: n, R: r, W: w}
@@ -137,6 +140,19 @@ func homes(e *history.Evidence) (n int) {
 		}
 	}
 	return n
+}
+
+// scoped is a consistency level of any of the operations with which not any of
+// the replicas count alike: those of one data centre do, or hints; "" if there is none.
+func (p *predictor) scoped(samples ...[]sampled) string {
+	for _, sample := range samples {
+		for _, x := range sample {
+			if e := p.of(x); e != nil && (local(e.Level) || e.Level == "each-quorum" || e.Level == "any") {
+				return e.Level
+			}
+		}
+	}
+	return ""
 }
 
 // usual is how many home replicas most of the operations asked, and how many

@@ -44,6 +44,10 @@ func TestFaultsOnOneCluster(t *testing.T) {
 	t.Run("pause and kill", func(t *testing.T) { pauseKillTest(t, c, capabilities) })
 	t.Run("crash", func(t *testing.T) { crashTest(t, c) })
 	t.Run("clock", func(t *testing.T) { clockTest(t, c, capabilities) })
+	t.Run("empty", func(t *testing.T) {
+		skipUnless(t, capabilities, protocol.FaultDiskLoss)
+		emptyTest(t, c)
+	})
 	t.Run("reset", func(t *testing.T) { resetTest(t, c) })
 	t.Run("requests", func(t *testing.T) { requestsTest(t, c) })
 }
@@ -260,6 +264,28 @@ func resetTest(t *testing.T, c *Cluster) {
 	requireReach(t, c, "n2", "n1")
 	after := call[protocol.Process](t, c, "n1", protocol.Request{Op: protocol.OpProcess})
 	require.Equal(t, before.Starts+1, after.Starts)
+}
+
+func emptyTest(t *testing.T, c *Cluster) {
+	_, err := get(c, "n2", "/write?v=old")
+	require.NoError(t, err)
+	var refused *AgentError
+	_, err = c.Call(t.Context(), "n2", protocol.Request{Op: protocol.OpEmpty, Fault: "e1"})
+	require.ErrorAs(t, err, &refused, "no disk is taken from a process that runs")
+	require.Contains(t, refused.Error(), `the kill of fault "e1" does not hold the node down`)
+	call[protocol.Process](t, c, "n2", within("e1", protocol.Request{Op: protocol.OpKill}))
+	_, err = c.Call(t.Context(), "n2", protocol.Request{Op: protocol.OpEmpty, Fault: "another"})
+	require.ErrorAs(t, err, &refused)
+	emptied := call[protocol.Emptied](t, c, "n2", protocol.Request{Op: protocol.OpEmpty, Fault: "e1"})
+	require.Positive(t, emptied.Files)
+	require.Positive(t, emptied.Bytes)
+	require.Zero(t, emptied.Left)
+	call[protocol.Process](t, c, "n2", protocol.Request{Op: protocol.OpSpawn, Fault: "e1"})
+	ready(t, c, "n2")
+	_, err = get(c, "n2", "/read")
+	require.ErrorContains(t, err, "404", "the data are gone")
+	_, err = get(c, "n2", "/write?v=new")
+	require.NoError(t, err, "and can be written again")
 }
 
 func requestsTest(t *testing.T, c *Cluster) {

@@ -237,7 +237,7 @@ func (s *ItemShown) judge() {
 			undecided("in %d of %d seeds of the plan %s stayed undecided", c.Undecided, s.Plan.Seeds, s.Claim)
 		}
 		for _, cause := range slices.Sorted(maps.Keys(c.Causes)) {
-			if cause != s.Cause {
+			if cause != s.Cause && (s.Cause != "" || cause != checker.CauseUnknown) {
 				problem("in %d seeds the cause is %q", c.Causes[cause], cause)
 			}
 		}

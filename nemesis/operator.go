@@ -50,6 +50,7 @@ func operatorKind() *kind {
 		named:    true,
 		operator: true,
 		shapes:   commands,
+		steady:   process, // who is paused or down takes no command
 		span: func(_ string, _ time.Duration, o ScheduleOptions) (time.Duration, time.Duration) {
 			return o.Shortest, o.Longest
 		},

@@ -197,7 +197,7 @@ func (r *truth) verifyRead(t *testing.T, w checker.Witness, read *history.Operat
 			return "no replica lost anything"
 		}
 	case checker.CauseNoOverlap, checker.CauseSloppyQuorum, checker.CauseFalseNotFound, checker.CauseSessionMoved, checker.CauseWriteOnItsWay,
-		checker.CauseFailedWrite, checker.CauseHintLost, checker.CauseHintUndelivered:
+		checker.CauseFailedWrite, checker.CauseHintLost, checker.CauseHintUndelivered, checker.CauseHintCounted:
 		switch {
 		case reversed != writersFault:
 			return "the versions contradict real time, and the cause does not, or the reverse"

@@ -92,6 +92,9 @@ func Draw(base *plan.Plan, seed uint64, kinds []string, o DrawOptions) *plan.Pla
 		if _, has := p.Workload.Settings[r.name]; !has {
 			continue
 		}
+		if _, swaps := p.Workload.Settings["swaps"]; swaps && r.name == "writes" {
+			continue // plain writes beside compare-and-sets are a misuse to ask for, and share 100 % with them
+		}
 		n := d.uniform("explore/"+r.name, r.low, r.high)
 		if r.doubling {
 			n = d.doubling("explore/"+r.name, r.low, r.high, 1)

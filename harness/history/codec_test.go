@@ -150,10 +150,10 @@ func drawEvent(t *rapid.T) history.Event {
 		Error: text.Draw(t, "error"), Value: value.Draw(t, "value"),
 	}
 	if rapid.Bool().Draw(t, "evidence") {
-		e.Evidence = &history.Evidence{Coordinator: text.Draw(t, "coordinator"), Required: rapid.Int().Draw(t, "required"),
+		e.Evidence = &history.Evidence{Coordinator: text.Draw(t, "coordinator"), Level: text.Draw(t, "level"), Arrival: rapid.Bool().Draw(t, "arrival"), Required: rapid.Int().Draw(t, "required"),
 			Version: text.Draw(t, "version"), Timestamp: rapid.Int64().Draw(t, "timestamp"), Counter: rapid.Int64().Draw(t, "counter"), Took: rapid.Int64().Draw(t, "took")}
 		for range rapid.IntRange(0, 3).Draw(t, "replicas") {
-			e.Evidence.Replicas = append(e.Evidence.Replicas, history.ReplicaEvidence{Node: text.Draw(t, "replica"),
+			e.Evidence.Replicas = append(e.Evidence.Replicas, history.ReplicaEvidence{Node: text.Draw(t, "replica"), Datacenter: text.Draw(t, "datacenter"),
 				Answered: rapid.Bool().Draw(t, "answered"), Counted: rapid.Bool().Draw(t, "counted"),
 				Version: text.Draw(t, "replica version"), HintFor: text.Draw(t, "hint for"),
 				Repaired: rapid.Bool().Draw(t, "repaired"), Fetched: rapid.Bool().Draw(t, "fetched"), RoundTrip: rapid.Int64().Draw(t, "round trip")})

@@ -91,6 +91,9 @@ func appendEvidence(buf []byte, e *Evidence) []byte {
 		buf = append(buf, `,"counter":`...)
 		buf = strconv.AppendInt(buf, e.Counter, 10)
 	}
+	if e.Arrival {
+		buf = append(buf, `,"arrival":true`...)
+	}
 	if len(e.Replicas) > 0 {
 		buf = append(buf, `,"replicas":[`...)
 		for i := range e.Replicas {
@@ -102,6 +105,7 @@ func appendEvidence(buf []byte, e *Evidence) []byte {
 		buf = append(buf, ']')
 	}
 	buf = appendStrings(buf, `,"phases":[`, e.Phases)
+	buf = appendField(buf, `,"level":`, e.Level)
 	buf = appendStrings(buf, `,"hints":[`, e.Hints)
 	return closeObject(buf, start)
 }
@@ -119,6 +123,7 @@ func appendReplica(buf []byte, r *ReplicaEvidence) []byte {
 	}
 	buf = appendField(buf, `,"version":`, r.Version)
 	buf = appendField(buf, `,"hint_for":`, r.HintFor)
+	buf = appendField(buf, `,"datacenter":`, r.Datacenter)
 	if r.RoundTrip != 0 {
 		buf = append(buf, `,"round_trip":`...)
 		buf = strconv.AppendInt(buf, r.RoundTrip, 10)

@@ -245,10 +245,18 @@ type Evidence struct {
 	// the greatest one and add to it, so that no clock decides; 0 where it is
 	// not so, or where nothing was found. Never set together with Timestamp.
 	Counter int64 `json:"counter,omitempty"`
+	// Arrival says that the target has no order of versions: a replica keeps
+	// what arrives last. Neither Timestamp nor Counter is set then.
+	Arrival bool `json:"arrival,omitempty"`
 	// Replicas lists every replica that was asked, in the order of the preference list.
 	Replicas []ReplicaEvidence `json:"replicas,omitempty"`
-	// Phases names what the coordinator did, in order, for instance "fetch", "write", "write-back".
+	// Phases names what the coordinator did, in order, for instance "fetch",
+	// "write", "write-back", or of a compare-and-set by consensus "prepare",
+	// "propose", "commit".
 	Phases []string `json:"phases,omitempty"`
+	// Level is the consistency level that Required comes from, as Cassandra
+	// names it ("local-quorum"); empty where it is a number, or the target has none.
+	Level string `json:"level,omitempty"`
 	// Hints lists the replicas for which a hint was written during the operation.
 	Hints []string `json:"hints,omitempty"`
 }
@@ -265,6 +273,8 @@ type ReplicaEvidence struct {
 	Version string `json:"version,omitempty"`
 	// HintFor is the home replica for which this node stood in (sloppy quorum).
 	HintFor string `json:"hint_for,omitempty"`
+	// Datacenter is the node's data centre; empty where there is one only, or the target does not tell.
+	Datacenter string `json:"datacenter,omitempty"`
 	// RoundTrip is how long, in nanoseconds, the replica took to answer the
 	// coordinator the last time before, in another operation of the same kind
 	// (those that answer before the reply would only be the quick ones); 0

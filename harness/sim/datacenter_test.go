@@ -111,3 +111,34 @@ func TestSlowLinksNeedSeveralDatacenters(t *testing.T) {
 	require.ErrorAs(t, err, &unsupported)
 	assert.Contains(t, err.Error(), "the target has one data centre only")
 }
+
+// With routing=client the simulated clients ask home replicas; with any, whomever the operation names.
+func TestClientsRoute(t *testing.T) {
+	for routing, forwarded := range map[string]bool{"any": false, "replica": true, "client": true} {
+		t.Run(routing, func(t *testing.T) {
+			p, system := twoDatacenters(t, map[string]string{"n": "2", "w": "2", "r": "2", "routing": routing})
+			names := map[string]bool{}
+			elsewhere := 0
+			_, err := sim.Run(t.Context(), p, system, sim.Options{Record: func(e *history.Event) error {
+				if e.Evidence == nil || e.Evidence.Coordinator == "" {
+					return nil
+				}
+				names[e.Evidence.Coordinator] = true
+				if e.Evidence.Coordinator != e.Node {
+					elsewhere++
+				}
+				home := false
+				for _, r := range e.Evidence.Replicas {
+					home = home || r.Node == e.Evidence.Coordinator
+				}
+				if forwarded {
+					require.True(t, home, "%s coordinated by %s", e.Key, e.Evidence.Coordinator)
+				}
+				return nil
+			}})
+			require.NoError(t, err)
+			assert.Equal(t, forwarded, elsewhere > 0)
+			assert.Greater(t, len(names), 3)
+		})
+	}
+}

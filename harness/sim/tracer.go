@@ -93,7 +93,7 @@ func (w *World) traceRequest(o *occurrence, p *parcel, alive bool) {
 }
 
 func (w *World) traceReply(i int, c *worker, id uint64, r *core.Reply, sent int64) {
-	e := trace.Event{Kind: trace.Message, Time: sent, Operation: w.operationOf(id), Node: w.nodes[c.node], To: trace.Client(i),
+	e := trace.Event{Kind: trace.Message, Time: sent, Operation: w.operationOf(id), Node: w.nodes[c.to], To: trace.Client(i),
 		Arrived: w.now, Fate: trace.Delivered, Name: "reply", Key: c.key}
 	if r.Status == core.StatusOK {
 		e.Found, e.Value, e.Version = shown(&r.Cell)

@@ -33,6 +33,8 @@ type worker struct {
 	answers   []answer
 	// call is the request on its way, 0 if there is none; kind and key are what it is about.
 	call uint64
+	// to is the node that the call went to: not the operation's where clients route by themselves.
+	to   uint8
 	kind core.RequestKind
 	key  string
 	// ready says that op is the next operation, not asked for yet, and due when it is to be.
@@ -210,6 +212,7 @@ func (w *World) identity(i int, c *worker) uint64 {
 func (w *World) send(i int, c *worker) {
 	r := &w.caller.request
 	c.call, c.kind, c.key = w.identity(i, c), r.Kind, r.Key
+	c.to = uint8(w.settings.Route(core.NodeID(c.node), c.key))
 	slot := w.parcels.take()
 	p := &w.parcels.items[slot]
 	*p = parcel{sent: w.now, message: core.Message{Key: c.key}}
@@ -223,7 +226,7 @@ func (w *World) send(i int, c *worker) {
 		whole := *r
 		p.request = &whole
 	}
-	*w.queue.add(w.now + w.clientDelay(c.call, 0)) = occurrence{kind: happensRequest, node: c.node, worker: uint16(i), life: uint32(c.kind), id: c.call, slot: slot}
+	*w.queue.add(w.now + w.clientDelay(c.call, 0)) = occurrence{kind: happensRequest, node: c.to, worker: uint16(i), life: uint32(c.kind), id: c.call, slot: slot}
 }
 
 // simple says that a request is nothing but its kind, key and value.
@@ -269,7 +272,7 @@ func (w *World) replied(i int, id uint64, slot uint32) {
 		w.replies.release(slot)
 		return
 	}
-	w.answered(i, w.answerOf(int(c.node), slot))
+	w.answered(i, w.answerOf(int(c.to), slot))
 }
 
 // answered goes on with the operation that waited for it.
@@ -291,7 +294,7 @@ func (w *World) brokenOff(i int, id uint64, why string, definite bool) {
 func (w *World) hangUp(node int) {
 	for i := range w.workers {
 		c := &w.workers[i]
-		if c.busy && c.call != 0 && int(c.node) == node && !c.replying {
+		if c.busy && c.call != 0 && int(c.to) == node && !c.replying {
 			o := w.queue.add(w.now + w.clientDelay(c.call, 2))
 			*o = occurrence{kind: happensHangUp, node: uint8(node), worker: uint16(i), id: c.call}
 		}

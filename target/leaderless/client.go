@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -19,6 +20,10 @@ import (
 type client struct {
 	connection connection
 	settings   *core.Settings
+	// others are the connections to the nodes that the client asks instead of
+	// its own, as far as the book has their addresses; with routing=client only.
+	book   *addressBook
+	others map[string]*connection
 	// stamps: writes carry this machine's time.
 	stamps bool
 	path   []byte
@@ -51,7 +56,13 @@ func (c *client) Ready(ctx context.Context) error {
 }
 
 // Close closes the connection.
-func (c *client) Close() error { return c.connection.close() }
+func (c *client) Close() error {
+	err := c.connection.close()
+	for _, other := range c.others {
+		err = errors.Join(err, other.close())
+	}
+	return err
+}
 
 // call is a request for a key.
 type call struct {
@@ -82,13 +93,14 @@ func (c *client) do(ctx context.Context, q *call) (*core.Reply, *history.Evidenc
 	if len(q.causal) > 0 {
 		header = "X-Causal-Context: " + base64.StdEncoding.EncodeToString(q.causal) + "\r\n"
 	}
-	status, content, err := c.connection.do(ctx, q.method, c.path, header, q.body)
+	connection := c.route(q.key)
+	status, content, err := connection.do(ctx, q.method, c.path, header, q.body)
 	var r *core.Reply
 	var evidence *history.Evidence
 	if err == nil {
 		var problem error
 		if r, evidence, problem = c.parse(status, content); problem != nil {
-			err = &target.Error{Message: fmt.Sprintf("node %s answered %d with something that is not its JSON: %v", c.connection.node, status, problem)}
+			err = &target.Error{Message: fmt.Sprintf("node %s answered %d with something that is not its JSON: %v", connection.node, status, problem)}
 		}
 	}
 	if err != nil {

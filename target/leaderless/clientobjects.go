@@ -126,7 +126,11 @@ func (c *client) ReadRow(ctx context.Context, key string) (map[string]int64, *hi
 
 // WriteRow writes columns of a row.
 func (c *client) WriteRow(ctx context.Context, key string, columns map[string]int64) (*history.Evidence, error) {
-	body, err := json.Marshal(columns)
+	texts := make(map[string]string, len(columns))
+	for _, column := range RowColumns(columns) {
+		texts[column.Name] = string(column.Value)
+	}
+	body, err := json.Marshal(texts)
 	if err != nil {
 		return nil, &target.Error{Definite: true, Message: err.Error()}
 	}

@@ -105,6 +105,7 @@ var profileTable = []target.Profile{
 			{Name: "w", Value: "2", Source: riakBuckets + ": w quorum"},
 			{Name: "r", Value: "2", Source: riakBuckets + ": r quorum"},
 			{Name: "dw", Value: "2", Source: riakBuckets + ": dw quorum"},
+			{Name: "acknowledge", Value: "before-log", Source: "riak_kv, src/riak_kv_vnode.erl: answers at once, and again when the backend has it, which dw waits for"},
 			{Name: "pr", Value: "0", Source: riakBuckets + ": pr 0"},
 			{Name: "pw", Value: "0", Source: riakBuckets + ": pw 0"},
 			{Name: "notfound-ok", Value: "on", Source: riakBuckets + ": notfound_ok true"},

@@ -17,6 +17,9 @@ import (
 // Evidence returns the evidence of a reply of the coordinator, as a client
 // gets it. The settings are those of the nodes.
 func Evidence(settings *core.Settings, coordinator core.NodeID, r *core.Reply) *history.Evidence {
+	if r.Evidence.Forwarded {
+		coordinator = r.Evidence.Coordinator
+	}
 	e := &history.Evidence{
 		Coordinator: settings.Nodes[coordinator],
 		Required:    r.Evidence.Required,
@@ -24,10 +27,16 @@ func Evidence(settings *core.Settings, coordinator core.NodeID, r *core.Reply) *
 		Hints:       names(settings, r.Evidence.Hints),
 		Took:        r.Evidence.Took,
 	}
-	if settings.Fetches() {
+	switch {
+	case settings.Resolver == core.ResolverArrival:
+		e.Arrival = true
+	case settings.Fetches():
 		e.Counter = r.Cell.Version.Time
-	} else {
+	default:
 		e.Timestamp = r.Cell.Version.Time
+	}
+	if r.Evidence.Level != core.LevelNumbers {
+		e.Level = r.Evidence.Level.String()
 	}
 	if len(r.Evidence.Phases) > 0 {
 		e.Phases = r.Evidence.Phases
@@ -40,6 +49,9 @@ func Evidence(settings *core.Settings, coordinator core.NodeID, r *core.Reply) *
 		e.Replicas[i] = history.ReplicaEvidence{
 			Node: settings.Nodes[from.Node], Answered: from.Answered, Counted: from.Counted, Version: from.Version.String(),
 			Repaired: from.Repaired, Fetched: from.Fetched, RoundTrip: from.RoundTrip,
+		}
+		if settings.Datacenters > 1 {
+			e.Replicas[i].Datacenter = core.DatacenterName(settings.Datacenter(from.Node))
 		}
 		if from.StandsIn {
 			e.Replicas[i].HintFor = settings.Nodes[from.HintFor]

@@ -72,6 +72,8 @@ func (Target) Configure(nodes int, settings map[string]string) (target.System, e
 type system struct {
 	settings core.Settings
 	text     map[string]string
+	// book has the addresses of the nodes that clients were made for.
+	book addressBook
 }
 
 // Settings returns every setting.
@@ -156,5 +158,10 @@ func (s *system) Connect(node, address string) (target.Client, error) {
 	if _, _, err := net.SplitHostPort(address); err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", node, err)
 	}
-	return newClient(node, address, &s.settings), nil
+	c := newClient(node, address, &s.settings)
+	if s.settings.Routing == core.RoutingClient {
+		s.book.add(node, address)
+		c.book = &s.book
+	}
+	return c, nil
 }

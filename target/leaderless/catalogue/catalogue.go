@@ -28,7 +28,7 @@ type Item struct {
 	// Holds are other claims of the plan, which it must not refute.
 	Holds []string
 	// Cause is what the evidence must prove, by its name among checker's
-	// Causes. Empty for a legal item.
+	// Causes. Empty for a legal item, and where no cause can be derived.
 	Cause string
 	// Setting is the one in which the twin differs: of the target, or of the workload.
 	Setting string

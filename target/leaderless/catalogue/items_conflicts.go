@@ -25,8 +25,26 @@ func conflictItems() []Item {
 			Cost:   "timestamps that may be ahead of all good clocks; a fetch is a round trip for each write",
 			Source: "Designing Data-Intensive Applications p. 291; Kingsbury, “The trouble with timestamps” (2013)",
 		},
-		{Number: 13, Name: "equal-timestamps-mix-columns", Title: "two rows with one timestamp become a third", Missing: "the store has no rows yet"},
-		{Number: 14, Name: "overwrite-on-arrival", Title: "replicas that take writes as they come never agree", Missing: "the store has no resolver arrival yet"},
+		{
+			Number: 13, Name: "equal-timestamps-mix-columns", Title: "two rows with one timestamp become a third",
+			Story: "Rows of two columns, each with its own last write; timestamps of a whole second, ties go to the larger value, as in Cassandra. " +
+				"(1, −1) and (2, −2) are written through two nodes within a second. Of each column the larger value stays: (2, −1), a row that nobody wrote.",
+			Claim: "row-atomicity", Cause: "",
+			Setting: "tie-break", Plan: "value", Twin: "writer",
+			Remedy: "If ties are broken by the writer, versions are unique and one of the two rows wins in all its columns. So does a row that is one value, or a compare-and-set.",
+			Cost:   "a writer's name in each version",
+			Source: "CASSANDRA-13550; Scylla #7170",
+		},
+		{
+			Number: 14, Name: "overwrite-on-arrival", Title: "replicas that take writes as they come never agree",
+			Story: "n=3, w=2, and whatever arrives last wins. 1 is written through n4 and does not reach n3, 2 through n5 and does not reach n1. When the partition is over the hints are delivered: " +
+				"n1 gets 2 after 1, n3 gets 1 after 2. Each replica is content with what it has, for ever.",
+			Claim: "convergence", Cause: "overwritten-on-arrival",
+			Setting: "resolver", Plan: "arrival", Twin: "lww",
+			Remedy: "Any rule that does not depend on the order of arrival lets replicas agree: the greater timestamp wins, or both are kept.",
+			Cost:   "a timestamp, and a concurrent write that is thrown away",
+			Source: "Designing Data-Intensive Applications Fig. 5-12; Riak's last_write_wins=true",
+		},
 		{
 			Number: 15, Name: "blind-puts", Title: "each put without a context is a sibling more",
 			Story: "Dotted version vectors; at most 4 siblings are thought to be sane. A client writes again and again and never hands a context back: to the store each of its writes is one that knew of nothing, and stays.",
@@ -66,7 +84,16 @@ func conflictItems() []Item {
 			Source: "riak_kv#679",
 		},
 		{Number: 19, Name: "same-clock-twice", Title: "two values carry one clock and are never reconciled", Missing: "the store does not keep siblings yet"},
-		{Number: 20, Name: "union-resurrects", Title: "a cart merged by union brings removed things back", Missing: "the store does not keep siblings yet"},
+		{
+			Number: 20, Name: "union-resurrects", Title: "a cart merged by union brings removed things back",
+			Story: "A shopping cart as a value with siblings, which the clients merge: they take all items of either. During a partition one client takes item 1 out on its side, and another one puts item 2 in on the other. " +
+				"The first finds item 1 gone. Afterwards the cart is merged, and item 1 is in it again.",
+			Claim: "no-resurrected-deletes", Cause: "",
+			Setting: "merge", Plan: "union", Twin: "or-set",
+			Remedy: "An observed-remove set knows which additions a removal has seen, and merges accordingly.",
+			Cost:   "a data type in the store, and a tag for each addition",
+			Source: "Dynamo §4.4; Designing Data-Intensive Applications p. 191",
+		},
 		{
 			Number: 21, Name: "counter-miscounts", Title: "an addition that is retried after a timeout counts twice",
 			Story: "A counter that replicas join without loss. n1 makes an addition and can't get it acknowledged by anybody else: a timeout. The client asks again, up to four times, and each attempt is an addition of its own. " +
@@ -77,6 +104,15 @@ func conflictItems() []Item {
 			Cost:   "the identifiers are kept for a while",
 			Source: "Shapiro et al., “Conflict-free replicated data types” (2011); CASSANDRA-4775",
 		},
-		{Number: 28, Name: "plain-write-over-cas", Title: "a plain write hides an acknowledged compare-and-set", Missing: "the store has no compare-and-set yet"},
+		{
+			Number: 28, Name: "plain-write-over-cas", Title: "a plain write hides an acknowledged compare-and-set",
+			Story: "n=3, compare-and-set by Paxos. The clock of n1 is 10 s ahead, and a plain write of 1 through n1 gets its timestamp. A client reads 1 and changes it to 2 by compare-and-set through n2: applied, acknowledged. " +
+				"But the outcome is stored under a ballot of n2's time, below that of the plain write: 2 is never seen.",
+			Claim: "linearizable", Cause: "plain-write-over-compare-and-set",
+			Setting: "clock", Plan: "wall", Twin: "hybrid",
+			Remedy: "With hybrid clocks ballots go beyond every timestamp that was read. In general: keys that are ever compared and set are written in no other way.",
+			Cost:   "timestamps that may be ahead of all good clocks; or a consensus for each write",
+			Source: "Cassandra: lightweight transactions and plain writes; its sibling, CASSANDRA-12126, is possible with cas=paxos-v1, but breaks no claim that a history decides",
+		},
 	}
 }

@@ -19,10 +19,10 @@ func quorumItems() []Item {
 			Story: "n=3, w=2, r=2, sloppy=on. The partition {n4 n5} | {n1 n2 n3} cuts all home replicas off a client's side; " +
 				"n4 and n5 stand in for them and acknowledge its write. A read on the other side is answered by the home replicas, with the old value.",
 			Claim: "linearizable", Cause: "sloppy-quorum",
-			Setting: "sloppy", Plan: "on", Twin: "off",
-			Remedy: "With strict quorums only home replicas count, so that w + r > n means something again.",
+			Setting: "pw", Plan: "0", Twin: "2",
+			Remedy: "With pw=2 at least two home replicas must acknowledge, so that quorums overlap again; sloppy=off does the same for all requests.",
 			Cost:   "the write fails during the partition",
-			Source: "Dynamo §4.6; Designing Data-Intensive Applications p. 183",
+			Source: "Dynamo §4.6; Riak's pr and pw; Designing Data-Intensive Applications p. 183",
 		},
 		{
 			Number: 3, Name: "read-during-a-write", Title: "a newer value is read, then an older one (Fig. 9-6)",
@@ -96,16 +96,16 @@ func quorumItems() []Item {
 			Number: 10, Name: "false-not-found", Title: "an empty stand-in says “not found” first",
 			Story: "n=3, w=3, r=1, sloppy=on. A value is on all three home replicas. n1 is down; n5 stands in for it, has nothing of the key, and answers its own read first: not found.",
 			Claim: "no-stale-reads", Cause: "false-not-found",
-			Setting: "sloppy", Plan: "on", Twin: "off",
-			Remedy: "With strict quorums a node that never had the key is not asked.",
-			Cost:   "availability, when too few home replicas are up",
+			Setting: "notfound-ok", Plan: "on", Twin: "off",
+			Remedy: "“Not found” does not count as an answer as long as others may find something.",
+			Cost:   "a read of what is not there waits for all replicas",
 			Source: "Riak's notfound_ok and basic_quorum",
 		},
 		{
 			Number: 27, Name: "write-by-an-old-ring", Title: "a write is routed by an old ring while a node joins",
 			Story: "n=3, w=2, r=2 on four members. n5 joins while the spare node n6 is cut off and hears nothing of it. Back again, n6 coordinates a write by the old ring, " +
 				"before gossip has told it of the new one: n1 and n3 acknowledge. n5, which took n3's place, reads with n4: the old value.",
-			Claim: "no-stale-reads", Cause: "no-overlap",
+			Claim: "no-stale-reads", Cause: "stale-ring",
 			Setting: "ring", Plan: "gossip", Twin: "epochs",
 			Remedy: "A replica refuses coordinators that go by another ring than its own, and a change waits until everybody knows of it.",
 			Cost:   "requests fail during a change, and no change ends while a member is away",
@@ -115,7 +115,7 @@ func quorumItems() []Item {
 			Number: 29, Name: "local-quorum", Title: "LOCAL_QUORUM: another data centre reads the old value",
 			Story: "Two data centres with n=3 replicas each; writes and reads at LOCAL_QUORUM. The link between the centres is cut. " +
 				"A write in the first centre is acknowledged there; a read in the second one returns the old value.",
-			Claim: "no-stale-reads", Cause: "no-overlap",
+			Claim: "no-stale-reads", Cause: "local-quorum",
 			Setting: "write-level", Plan: "local-quorum", Twin: "each-quorum",
 			Remedy: "A write at EACH_QUORUM is acknowledged by a quorum of every centre, so that local reads see it. QUORUM for both does it, too.",
 			Cost:   "the latency between the centres for each write, and no writes while they are apart",

@@ -80,6 +80,7 @@ const (
 	phaseUpdate // one replica applies the update to what it has
 	phaseWrite
 	phaseLateAcknowledgements // a put that was answered, hints to come
+	phaseForward              // another node coordinates it
 	phasePrepare              // of a compare-and-set or a serial read, as the following
 	phaseRefresh              // replicas without the last commit are sent it
 	phaseSerialRead
@@ -118,6 +119,9 @@ type operation struct {
 	// speculated: one more than necessary was asked. See readset.go.
 	choosy, hurried, speculated bool
 	whole                       uint8
+	// relay is whose request it is, forwarded what was handed on to whom; see forward.go.
+	relay     *relay
+	forwarded *forwardBody
 	// datacenter is the coordinator's, of how many; both 0 where there is one only.
 	datacenter, datacenters uint8
 	order                   []NodeID
@@ -185,6 +189,9 @@ func (n *Node) request(q *Request) {
 	if n.ringChanges() && (!get || n.settings.Repair == RepairABD || consensus) {
 		order, quorum.pending = n.widen(q.Key, homes, order)
 	}
+	if n.settings.Routing != RoutingAny && n.forwards(q, quorum, order) {
+		return
+	}
 	if consensus {
 		n.startTransaction(q, quorum, order)
 		return
@@ -212,6 +219,9 @@ func (n *Node) refuse(q *Request, u quorum, code, why string) {
 		if q.Kind == RequestGet {
 			r.Evidence.Required = u.r
 		}
+	}
+	if r.relay = q.relay; r.relay != nil {
+		n.routing.relays = true
 	}
 	n.out.Replies = append(n.out.Replies, r)
 }
@@ -254,7 +264,7 @@ func (n *Node) open(q *Request, u quorum, order []NodeID) *operation {
 	op.request, op.get, op.key, op.began = q.ID, q.Kind == RequestGet, q.Key, n.now.Mono
 	op.n, op.w, op.r, op.order = u.homes+u.pending, u.w+u.pending, u.r, order
 	op.writes, op.reads, op.level = u.writes, u.reads, u.level
-	op.pr, op.pw, op.dw = u.pr, u.pw, u.dw
+	op.pr, op.pw, op.dw, op.relay = u.pr, u.pw, u.dw, q.relay
 	if op.get {
 		op.special = n.settings.special || u.pr > 0
 	} else {
@@ -393,6 +403,8 @@ func (n *Node) requestTimeout(op *operation) {
 	case phaseLateAcknowledgements:
 		n.hintMissing(op)
 		n.close(op)
+	case phaseForward:
+		n.forwardTimeout(op)
 	case phasePrepare, phaseRefresh, phaseSerialRead, phasePropose, phaseFinish, phaseBackOff:
 		n.transactionTimeout(op)
 	}

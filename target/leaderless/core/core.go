@@ -104,6 +104,9 @@ type Request struct {
 	// Timestamp, in nanoseconds, is the client's choice when the settings
 	// take timestamps from clients; 0 otherwise.
 	Timestamp int64
+
+	// relay is whose request it is, if another node handed it on.
+	relay *relay
 }
 
 // Operand is one operation on a data type.
@@ -234,17 +237,26 @@ type Reply struct {
 	Survey []Held
 	// Evidence is who did what.
 	Evidence Evidence
+
+	// relay is whose reply it is, if another node handed the request on.
+	relay *relay
 }
 
 // Evidence is what the coordinator knows about one request's course.
 type Evidence struct {
 	// Required is the quorum: r or w, as used for this request.
 	Required int
+	// Coordinator is who carried the request out where it was Forwarded; else
+	// the node that replies.
+	Coordinator NodeID
+	Forwarded   bool
 	// Replicas are those that were asked, in the order of the preference list.
 	Replicas []ReplicaEvidence
 	// Phases are the steps taken, in order: "fetch", "update", "write", "read",
 	// "write-back", "repair", and of compare-and-sets "prepare", "propose", "commit".
 	Phases []string
+	// Level is the consistency level that Required comes from; LevelNumbers where it is a number.
+	Level Level
 	// Hints are the nodes for which a hint was written before the reply.
 	Hints []NodeID
 	// Took is the time from the request to the reply, in nanoseconds of

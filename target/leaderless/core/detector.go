@@ -1,5 +1,7 @@
 package core
 
+import "math"
+
 // detector is the failure detector: every node sends every other a heartbeat
 // now and then and suspects those from which it has heard nothing, of any
 // kind, for suspect-after or, with detector=phi, for so long that it is hardly
@@ -13,6 +15,8 @@ package core
 // is not held against them.
 type detector struct {
 	heardAt []int64
+	// patience is, by node, the longest silence that is no reason to suspect it, in nanoseconds.
+	patience []int64
 	// arrivals are of the heartbeats, by node; nil with detector=timeout.
 	arrivals []arrivals
 	// nextTick is when the next heartbeat is due: how a node notices that it was stopped.
@@ -20,13 +24,18 @@ type detector struct {
 }
 
 func (d *detector) start(n *Node) {
-	d.heardAt = make([]int64, len(n.settings.Nodes))
-	for i := range d.heardAt {
-		d.heardAt[i] = n.now.Mono
-	}
+	both := make([]int64, 2*len(n.settings.Nodes))
+	d.heardAt, d.patience = both[:len(n.settings.Nodes)], both[len(n.settings.Nodes):]
 	if n.settings.Detector == DetectorPhi {
 		d.arrivals = make([]arrivals, len(d.heardAt))
 	}
+	for i := range d.heardAt {
+		d.heardAt[i], d.patience[i] = n.now.Mono, n.settings.SuspectAfter
+		if d.arrivals != nil {
+			d.learn(n, NodeID(i))
+		}
+	}
+	d.heardAt[n.id] = math.MaxInt64 // nobody suspects himself
 	d.arm(n)
 }
 
@@ -56,6 +65,9 @@ func (d *detector) forgive(n *Node) {
 		return
 	}
 	for i := range d.heardAt {
+		if NodeID(i) == n.id {
+			continue
+		}
 		d.heardAt[i] = min(d.heardAt[i]+late, n.now.Mono)
 		if d.arrivals != nil && d.arrivals[i].last != 0 {
 			d.arrivals[i].last = min(d.arrivals[i].last+late, n.now.Mono)
@@ -78,23 +90,22 @@ func (d *detector) heard(n *Node, from NodeID) {
 func (d *detector) beat(n *Node, from NodeID) {
 	if d.arrivals != nil {
 		d.arrivals[from].heartbeat(n.now.Mono, 2*n.settings.Heartbeat)
+		d.learn(n, from)
 	}
 }
 
+// learn sets the patience with a node by its heartbeats.
+func (d *detector) learn(n *Node, node NodeID) {
+	d.patience[node] = patience(d.arrivals[node].mean(2*n.settings.Heartbeat), n.settings.PhiThreshold)
+}
+
 func (d *detector) suspects(n *Node, node NodeID, mono int64) bool {
-	if node == n.id {
-		return false
-	}
-	silence := mono - d.heardAt[node]
-	if d.arrivals == nil {
-		return silence > n.settings.SuspectAfter
-	}
-	return phi(silence, d.arrivals[node].mean(2*n.settings.Heartbeat)) > int64(n.settings.PhiThreshold)*phiUnit
+	return mono-d.heardAt[node] > d.patience[node]
 }
 
 // digest adds what decides suspicions to a digest.
 func (d *detector) digest(g *digest) {
 	for i := range d.arrivals {
-		g.add(uint64(d.arrivals[i].sum), uint64(len(d.arrivals[i].intervals)), uint64(d.arrivals[i].last))
+		g.add(uint64(d.arrivals[i].sum), uint64(len(d.arrivals[i].intervals)), uint64(d.arrivals[i].last), uint64(d.patience[i]))
 	}
 }

@@ -48,8 +48,10 @@ import "fmt"
 // What an error means. Nothing is anybody's to find before the request's own
 // change is proposed: until then every failure is definite. Afterwards any
 // replica may have accepted it, and whoever comes next finishes it: a timeout is
-// indeterminate. So is it if some accepted and the others refused. If all that
-// were asked refused, nothing has happened, and it is tried again.
+// indeterminate. So is it if some accepted and the others refused, or if one
+// refused what it may have accepted when it came for the first time (messages are
+// duplicated). If all that were asked refused what they never accepted, nothing
+// has happened, and it is tried again.
 type transaction struct {
 	// write says that it is a compare-and-set, else it is a read.
 	write     bool
@@ -79,6 +81,8 @@ type transaction struct {
 	proposal proposal
 	mine     bool
 	refused  int
+	// doubt: a replica that refused may have accepted the same before.
+	doubt bool
 	// phases are the steps so far, for the evidence.
 	phases []string
 }

@@ -65,7 +65,7 @@ func (n *Node) tellCurrent(op *operation) {
 // propose asks the replicas to accept a change.
 func (n *Node) propose(op *operation, p proposal, mine bool) {
 	t := op.transaction
-	t.proposal, t.mine = p, mine
+	t.proposal, t.mine, t.doubt = p, mine, false
 	n.beginPhase(op, phasePropose, "propose")
 	body := &ballotBody{ballot: t.ballot}
 	if p.empty {
@@ -92,6 +92,7 @@ func (n *Node) accepted(m *Message) {
 		}
 	} else {
 		t.refused++
+		t.doubt = t.doubt || b.is(ballotMaybe)
 	}
 	asked := 0
 	for i := range op.legs {
@@ -100,11 +101,11 @@ func (n *Node) accepted(m *Message) {
 		}
 	}
 	switch {
-	case !t.mine && asked-t.refused < t.majority, t.mine && t.refused == asked:
+	case !t.mine && asked-t.refused < t.majority, t.mine && t.refused == asked && !t.doubt:
 		n.backOff(op)
 	case t.mine && t.refused+op.counted == asked:
 		op.cell = t.proposal.cell
-		n.fail(op, StatusIndeterminate, CodeContended, fmt.Sprintf("%d of %d needed replicas accepted the change, the others had promised a greater ballot to another: it may be finished by whoever comes next, or superseded", op.counted, t.majority))
+		n.fail(op, StatusIndeterminate, CodeContended, fmt.Sprintf("%d of %d needed replicas are known to have accepted the change, the others had promised a greater ballot to another: it may be finished by whoever comes next, or superseded", op.counted, t.majority))
 		n.close(op)
 	}
 }
@@ -206,12 +207,13 @@ func (op *operation) transactionEvidence(e *Evidence) {
 	t := op.transaction
 	e.Required = t.majority
 	e.Phases = slices.Clone(t.phases)
-	for i := range op.legs {
-		read := op.legs[i].is(legRead)
+	for i := range e.Replicas {
+		r := &e.Replicas[i]
+		read := slices.ContainsFunc(op.legs, func(l leg) bool { return l.node == r.Node && l.is(legRead) })
 		if t.mine {
-			e.Replicas[i].Fetched = read
+			r.Fetched = read
 		} else {
-			e.Replicas[i].Answered, e.Replicas[i].Counted = read, read
+			r.Answered, r.Counted = read, read
 		}
 	}
 }

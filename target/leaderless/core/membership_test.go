@@ -409,3 +409,84 @@ func TestChangesWithGossipAloneAreNotLinearizable(t *testing.T) {
 		})
 	}
 }
+
+func TestWrongMembershipSettings(t *testing.T) {
+	for want, given := range map[string]map[string]string{
+		"members=6 > 5 nodes: there are no more nodes; set members ≤ 5 or run at least 6 nodes":                                          {"members": "6", "ring": "gossip"},
+		"n=3 > members=2: every replica needs a member of its own; set n ≤ 2 or members ≥ 3":                                             {"members": "2", "ring": "gossip"},
+		"members=4 of 5 nodes with ring=static: the others could never join; set ring=gossip or epochs, or members=0":                    {"members": "4"},
+		"datacenters=2 with ring=epochs: nodes can join and leave only where there is one data centre; set ring=static or datacenters=1": {"ring": "epochs", "datacenters": "2", "n": "1", "w": "1", "r": "1"},
+		"detector=guess: no such choice; it may be timeout | phi":                                                                        {"detector": "guess"},
+		"phi-threshold=0: out of range; it may be 1 … 100":                                                                               {"phi-threshold": "0"},
+		"rejoin=later: no such choice; it may be serve | repair-first":                                                                   {"rejoin": "later"},
+		"bootstrap=soon: no such choice; it may be stream-first | serve-at-once":                                                         {"bootstrap": "soon"},
+		"gossip-every=0s: out of range": {"gossip-every": "0s"},
+	} {
+		_, err := ParseSettings(fiveNames, given)
+		require.ErrorContains(t, err, want)
+	}
+	s, err := ParseSettings(fiveNames, map[string]string{"members": "4", "ring": "epochs", "gossip-every": "50ms", "detector": "phi", "phi-threshold": "12", "bootstrap": "serve-at-once", "rejoin": "repair-first"})
+	require.NoError(t, err)
+	again, err := ParseSettings(s.Nodes, s.Map())
+	require.NoError(t, err)
+	require.Equal(t, s, again)
+	require.Equal(t, 4, s.ring.Nodes())
+}
+
+// What is said about members and moved between them arrives as it was sent, or not at all.
+func TestBodiesOfMembershipRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := Message{From: 1, To: 2, Ring: rapid.Uint32().Draw(t, "ring")}
+		switch rapid.IntRange(0, 3).Draw(t, "kind") {
+		case 0:
+			g := &gossipNews{}
+			for range rapid.IntRange(0, 5).Draw(t, "stamps") {
+				g.stamps = append(g.stamps, stamp{rapid.Uint32().Draw(t, "generation"), rapid.Uint32().Draw(t, "version")})
+			}
+			for range rapid.IntRange(0, 5).Draw(t, "news") {
+				g.news = append(g.news, memberNews{NodeID(rapid.Uint8().Draw(t, "node")), drawMember(t, 5)})
+			}
+			m.Kind, m.Body = MessageGossip, g
+		case 1:
+			m.Kind, m.Key, m.Body = MessageStream, rapid.String().Draw(t, "key"), &streamRequest{rapid.Bool().Draw(t, "everything")}
+		case 2:
+			c := &streamChunk{last: rapid.Bool().Draw(t, "last")}
+			for range rapid.IntRange(0, 4).Draw(t, "cells") {
+				c.cells = append(c.cells, keyedCell{rapid.StringN(1, 9, -1).Draw(t, "key"), drawCell(t, "cell")})
+			}
+			m.Kind, m.Body = MessageStreamChunk, c
+		case 3:
+			m.Kind, m.Body = MessageStreamed, &streamOffer{rapid.Bool().Draw(t, "done")}
+		}
+		b := AppendMessage(nil, &m)
+		got, err := DecodeMessage(b)
+		require.NoError(t, err)
+		require.Equal(t, m, got)
+		for cut := range b {
+			_, err := DecodeMessage(b[:cut])
+			require.ErrorIs(t, err, ErrMessage)
+		}
+	})
+}
+
+// Nodes that are told nonsense about members neither panic nor believe it.
+func TestNonsenseAboutMembersIsIgnored(t *testing.T) {
+	b := newSolo(t, 0, settingsOf(t, 4, "ring", "gossip", "members", "3"))
+	before := b.node.Digest()
+	far := memberNews{node: 200, ringMember: ringMember{stamp: stamp{9, 9}, status: MemberNormal}}
+	stranger := memberNews{node: 1, ringMember: ringMember{stamp: stamp{9, 9}, status: MemberNormal, tokens: 99}}
+	replaced := memberNews{node: 1, ringMember: ringMember{stamp: stamp{9, 9}, status: MemberNormal, replacing: true, replaces: 99}}
+	for _, m := range []Message{
+		{Kind: MessageGossip, Body: &gossipNews{news: []memberNews{far, stranger, replaced}}}, {Kind: MessageGossipAnswer, Body: &gossipNews{stamps: make([]stamp, 9)}},
+		{Kind: MessageGossip}, {Kind: MessageGossip, Body: &streamOffer{}}, {Kind: MessageStream}, {Kind: MessageStream, Body: &gossipNews{}},
+		{Kind: MessageStreamChunk, Request: 77, Body: &streamChunk{cells: []keyedCell{{"k", cell(1, "v")}}}}, {Kind: MessageStreamed, Body: &streamOffer{done: true}},
+	} {
+		m.From, m.To = 1, 0
+		assert.Empty(t, b.message(m).Persist)
+	}
+	b.step(Event{Kind: EventTimer, ID: timerStream})
+	assert.Equal(t, before, b.node.Digest())
+	_, err := Boot(0, settingsOf(t, 3), 1, sequence([][]byte{encodeRecord(&record{kind: recordMembers, home: 1, body: (&ringMember{stamp: stamp{1, 1}}).appendTo(nil)})}), 1, Now{}, &Effects{})
+	require.ErrorIs(t, err, ErrRecord)
+	assert.ErrorContains(t, err, "ring=static has none: set ring=gossip or epochs")
+}

@@ -23,6 +23,7 @@ type Node struct {
 	replica     replica
 	hints       hintStore
 	coordinator coordinator
+	routing     routing
 	detector    detector
 	paxos       paxos
 	tombstones  tombstones
@@ -231,6 +232,9 @@ func (n *Node) end() {
 	}
 	release(n.loopback)
 	n.loopback = n.loopback[:0]
+	if n.routing.relays {
+		n.relayReplies()
+	}
 	n.out = nil
 }
 
@@ -304,6 +308,10 @@ func (n *Node) handle(m *Message) {
 		n.handleStream(m)
 	case MessageTree, MessageTreeAnswer, MessageRange, MessageRangeAnswer, MessageRepair, MessageRepaired:
 		n.handleAntiEntropy(m)
+	case MessageForward:
+		n.handleForward(m)
+	case MessageForwarded:
+		n.handleForwarded(m)
 	case MessagePurge:
 		n.purgeOrdered(m)
 	}

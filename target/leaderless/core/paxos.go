@@ -41,8 +41,6 @@ type paxos struct {
 	keys map[string]*paxosKey
 	// waits are operations that met others and wait before they try again; see contention.go.
 	waits contention
-	// proposals are the ballots that this replica has been asked to accept.
-	proposals updateMemory
 }
 
 // proposal is a change that a ballot, its cell's version, proposes.
@@ -112,6 +110,12 @@ func (s *paxosKey) accept(p *proposal) (accepted, changed bool) {
 	}
 	s.accepted = *p
 	return true, true
+}
+
+// mayHaveAccepted says whether it is possible that the ballot's proposal was
+// accepted once: what is accepted gives way to greater ballots only.
+func (s *paxosKey) mayHaveAccepted(ballot Version) bool {
+	return s.accepted.ballot().Compare(ballot) >= 0 || s.committed.ballot().Compare(ballot) >= 0
 }
 
 // commit notes a decided proposal. It needs no promise: what is decided stays decided.
@@ -228,11 +232,11 @@ func (n *Node) storeProposal(m *Message) {
 	answer := n.paxosAnswer(m, MessageAccepted)
 	body := &ballotBody{ballot: p.ballot(), latest: s.latest()}
 	answer.Body = body
-	first := n.paxos.proposals.first(p.ballot())
 	if !accepted {
-		if first {
-			n.send(&answer)
-		} // else the network has brought it twice, and it may have been accepted the first time
+		if s.mayHaveAccepted(p.ballot()) {
+			body.flags = ballotMaybe
+		}
+		n.send(&answer)
 		return
 	}
 	body.flags = ballotYes

@@ -21,8 +21,10 @@ const (
 	ballotRead
 	// ballotEmpty: the proposal changes nothing.
 	ballotEmpty
+	// ballotMaybe: the replica refuses, but may have accepted the very same proposal before: this one came a second time.
+	ballotMaybe
 
-	knownBallotFlags = ballotYes | ballotWrite | ballotRead | ballotEmpty
+	knownBallotFlags = ballotYes | ballotWrite | ballotRead | ballotEmpty | ballotMaybe
 )
 
 func (b *ballotBody) is(flag byte) bool { return b.flags&flag != 0 }

@@ -170,6 +170,25 @@ func TestLateCommitKeepsWhatWasAccepted(t *testing.T) {
 	assert.False(t, promised, "a commit is as good as a promise")
 }
 
+// A refusal proves nothing if the proposal came before: then it was accepted, and the answer may be lost.
+func TestSecondCopyOfAProposalIsDoubtful(t *testing.T) {
+	b := newSolo(t, 0, everywhere(t, "cas", "paxos-v2"))
+	send := func(kind MessageKind, c Cell, flags byte, ballot int64) *Effects {
+		return b.message(Message{Kind: kind, From: 1, To: 0, Request: 9, Key: "k", Cell: c, Body: &ballotBody{ballot: version(ballot), flags: flags}})
+	}
+	send(MessagePropose, cell(10, "v"), 0, 10)
+	send(MessagePrepare, Cell{}, ballotWrite, 20)
+	refusal := func(ballot int64) byte {
+		out := send(MessagePropose, cell(ballot, "v"), 0, ballot)
+		require.Len(t, out.Messages, 1)
+		return out.Messages[0].Body.(*ballotBody).flags
+	}
+	assert.Equal(t, ballotMaybe, refusal(10))
+	assert.Zero(t, refusal(15), "this one was never accepted")
+	send(MessageCommit, cell(17, "v"), 0, 17)
+	assert.Equal(t, ballotMaybe, refusal(15), "who knows, now")
+}
+
 // What a replica promises and accepts is in its log before it says so; a no is said at once.
 func TestPaxosAnswersWaitForTheLog(t *testing.T) {
 	b := newSolo(t, 0, everywhere(t, "cas", "paxos-v2"))
@@ -207,34 +226,15 @@ func TestPaxosAnswersWaitForTheLog(t *testing.T) {
 	assert.Equal(t, version(10), out.Messages[1].Body.(*promiseBody).committed.ballot())
 }
 
-// A proposal that the network brings a second time, when a greater ballot has
-// been promised, is not refused: it was accepted the first time, and a
-// coordinator that hears of the refusal first would take it for not done.
-func TestARepeatedProposalIsNotRefused(t *testing.T) {
-	b := newSolo(t, 0, everywhere(t, "cas", "paxos-v2"))
-	send := func(kind MessageKind, c Cell, ballot int64) *Effects {
-		return b.message(Message{Kind: kind, From: 1, To: 0, Request: 9, Key: "k", Cell: c, Body: &ballotBody{ballot: version(ballot), flags: ballotWrite}})
-	}
-	b.durable(send(MessagePrepare, Cell{}, 10).Persist[0].ID)
-	out := b.durable(send(MessagePropose, cell(10, "v"), 10).Persist[0].ID)
-	require.True(t, out.Messages[0].Body.(*ballotBody).is(ballotYes))
-	b.durable(send(MessagePrepare, Cell{}, 20).Persist[0].ID)
-	assert.Empty(t, send(MessagePropose, cell(10, "v"), 10).Messages)
-	other := cell(15, "w")
-	other.Version.Sequence = 77
-	out = send(MessagePropose, other, 15)
-	require.Len(t, out.Messages, 1, "one that comes for the first time is")
-	assert.False(t, out.Messages[0].Body.(*ballotBody).is(ballotYes))
-}
-
 // A compare-and-set that all replicas refused has done nothing, and may say so.
 func TestRefusedByAllIsDefinite(t *testing.T) {
 	for _, c := range []struct {
 		accepts int
+		doubt   bool
 		again   bool // its time is over in the next attempt, not before
 		status  ReplyStatus
 		code    string
-	}{{0, true, StatusDefinite, CodeTimeout}, {0, false, StatusDefinite, CodeTimeout}, {1, false, StatusIndeterminate, CodeContended}} {
+	}{{0, false, true, StatusDefinite, CodeTimeout}, {0, false, false, StatusDefinite, CodeTimeout}, {1, false, false, StatusIndeterminate, CodeContended}, {0, true, false, StatusIndeterminate, CodeContended}} {
 		b := newSolo(t, 0, everywhere(t, "cas", "paxos-v2", "n", "3"))
 		out := b.request(Request{ID: 7, Kind: RequestCompareAndSet, Key: "k", Value: []byte("v")})
 		ballot := out.Persist[0].ID
@@ -255,9 +255,12 @@ func TestRefusedByAllIsDefinite(t *testing.T) {
 			b.durable(out.Persist[0].ID)
 		}
 		refuse := &ballotBody{ballot: version, latest: later}
+		if c.doubt {
+			refuse.flags = ballotMaybe
+		}
 		answer(MessageAccepted, 1, refuse)
 		out = answer(MessageAccepted, 2, refuse)
-		if c.accepts == 0 {
+		if c.accepts == 0 && !c.doubt {
 			assert.Empty(t, out.Replies, "it is tried again")
 			require.Len(t, out.Timers, 1)
 		}
@@ -267,7 +270,7 @@ func TestRefusedByAllIsDefinite(t *testing.T) {
 			require.Equal(t, MessagePrepare, out.Messages[0].Kind)
 			assert.Equal(t, 1, out.Messages[0].Body.(*ballotBody).ballot.Compare(later), "with a ballot that has a chance")
 		}
-		if c.accepts == 0 {
+		if c.accepts == 0 && !c.doubt {
 			b.now.Mono += b.node.settings.RequestTimeout
 			out = b.step(Event{Kind: EventTimer, ID: timerRequest})
 		}

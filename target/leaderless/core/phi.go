@@ -97,3 +97,23 @@ func phi(silence, mean int64) int64 {
 	}
 	return int64(quotient)
 }
+
+// patience returns the longest silence, in nanoseconds, after which φ is not
+// above the threshold yet: phi solved for the silence, so that a suspicion
+// costs one comparison. mean is above zero.
+func patience(mean int64, threshold int) int64 {
+	// φ is above it from silence · log10e / mean ≥ first on.
+	first := (uint64(threshold)*phiUnit + 1) * (log10eUnit / phiUnit)
+	high, low := bits.Mul64(first, uint64(mean))
+	if high >= log10e {
+		return phiMost
+	}
+	quotient, rest := bits.Div64(high, low, log10e)
+	if rest > 0 {
+		quotient++
+	}
+	if quotient > uint64(phiMost) {
+		return phiMost
+	}
+	return int64(quotient) - 1
+}

@@ -60,3 +60,14 @@ func TestArrivalsKeepTheMeanOfTheLastIntervals(t *testing.T) {
 	})
 	assert.Equal(t, int64(7), new(arrivals).mean(7))
 }
+
+// A node is suspected from exactly that nanosecond on at which φ exceeds the threshold.
+func TestPatienceIsPhiSolvedForTheSilence(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		mean, threshold := rapid.Int64Range(1, 3600e9).Draw(t, "mean"), rapid.IntRange(1, 100).Draw(t, "threshold")
+		longest := patience(mean, threshold)
+		require.LessOrEqual(t, phi(longest, mean), int64(threshold)*phiUnit)
+		require.Greater(t, phi(longest+1, mean), int64(threshold)*phiUnit)
+	})
+	assert.Equal(t, phiMost, patience(math.MaxInt64, 100))
+}

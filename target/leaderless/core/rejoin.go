@@ -36,9 +36,9 @@ func (n *Node) startRejoin() {
 
 // unready says that this node answers no reads: it asks others for what its
 // disk may lack, or does not know yet that it is a member because it lost its disk.
-func (n *Node) unready() bool {
-	return n.rejoining || n.settings.Rejoin == RejoinRepairFirst && !n.onRing(n.id)
-}
+func (n *Node) unready() bool { return n.settings.Rejoin != RejoinServe && n.lacks() }
+
+func (n *Node) lacks() bool { return n.rejoining || !n.onRing(n.id) }
 
 func (n *Node) onRing(node NodeID) bool {
 	return n.membership == nil || n.membership.view.places(node)&inRead != 0
@@ -46,7 +46,7 @@ func (n *Node) onRing(node NodeID) bool {
 
 // rejoined ends the repair when enough have answered.
 func (n *Node) rejoined() {
-	if !n.rejoining || len(n.streams.open) > max(0, n.settings.W-2) {
+	if !n.rejoining || len(n.streams.open) > max(0, n.settings.quorum.w-2) {
 		return
 	}
 	n.rejoining = false

@@ -62,6 +62,9 @@ func (n *Node) fail(op *operation, status ReplyStatus, code, why string) {
 func (n *Node) reply(op *operation, status ReplyStatus) *Reply {
 	r := next(&n.out.Replies)
 	r.ID, r.Status = op.request, status
+	if op.relay != nil {
+		r.relay, n.routing.relays = op.relay, true
+	}
 	if !n.omitEvidence {
 		r.Evidence = n.evidence(op)
 	}
@@ -75,7 +78,7 @@ func (n *Node) tooFew(have, need int, did, consequence string) string {
 
 func (n *Node) evidence(op *operation) Evidence {
 	e := Evidence{Required: op.w, Phases: phasesOf[op.course], Hints: slices.Clone(op.hints), Replicas: make([]ReplicaEvidence, 0, len(op.legs))}
-	e.Took = max(n.now.Mono-op.began, 1)
+	e.Took, e.Level = max(n.now.Mono-op.began, 1), op.level
 	if op.get {
 		e.Required = op.r
 	}

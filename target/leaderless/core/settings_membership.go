@@ -110,9 +110,6 @@ func (m *MembershipSettings) check(s *Settings) error {
 	if m.Members != 0 && s.N > m.Members {
 		return fmt.Errorf("n=%d > members=%d: every replica needs a member of its own; set n ≤ %d or members ≥ %d", s.N, m.Members, m.Members, s.N)
 	}
-	if m.RingChange != RingStatic && s.Datacenters > 1 {
-		return fmt.Errorf("ring=%s with datacenters=%d: nodes join and leave within one data centre only; set ring=static or datacenters=1", m.RingChange, s.Datacenters)
-	}
 	if m.RingChange == RingStatic && m.Members != 0 && m.Members < len(s.Nodes) {
 		return fmt.Errorf("members=%d of %d nodes with ring=static: the others could never join; set ring=gossip or epochs, or members=0", m.Members, len(s.Nodes))
 	}

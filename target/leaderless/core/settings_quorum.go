@@ -30,6 +30,8 @@ type QuorumSettings struct {
 	// can't make a read miss what a home replica has, and a key that does not
 	// exist is as slow as the slowest of them.
 	NotFoundOK bool
+	// Routing: see forward.go.
+	Routing Routing
 
 	// special: reads wait for more than a number of answers.
 	special bool
@@ -56,6 +58,8 @@ var quorumRows = []settingRow{
 		parseSpeculation, formatSpeculation},
 	onOff("notfound-ok", "on", "Whether the answer of a replica that has nothing counts toward r as others do; off: only when all have answered.",
 		func(s *Settings) *bool { return &s.NotFoundOK }),
+	choice("routing", "any", routingNames, "Who coordinates a request: the node that is asked, a home replica that it is handed on to, or a home replica that the client picks.",
+		func(s *Settings) *Routing { return &s.Routing }),
 }
 
 // decides says that there are compare-and-sets, whose outcome reads at the

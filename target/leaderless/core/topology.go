@@ -1,5 +1,7 @@
 package core
 
+import "strconv"
+
 // Data centres. A cluster may be spread over several places, so that it
 // survives the loss of one and is near to all its users. The links within a
 // place are fast and seldom cut; those between places are slow, and are cut
@@ -28,6 +30,9 @@ package core
 func (s *Settings) Datacenter(node NodeID) int {
 	return datacenterOf(node, len(s.Nodes), s.Datacenters)
 }
+
+// DatacenterName is how a data centre is called: dc1 is the first.
+func DatacenterName(datacenter int) string { return "dc" + strconv.Itoa(datacenter+1) }
 
 // apart says that the nodes are in different data centres.
 func (n *Node) apart(a, b NodeID) bool {

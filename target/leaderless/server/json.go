@@ -129,7 +129,11 @@ func appendValue(b, value []byte) []byte {
 func (s *Server) appendEvidence(b []byte, r *core.Reply) []byte {
 	e := &r.Evidence
 	b = append(b, `{"coordinator":`...)
-	b = appendString(b, s.name)
+	coordinator := s.id
+	if e.Forwarded {
+		coordinator = e.Coordinator
+	}
+	b = appendString(b, s.settings.Nodes[coordinator])
 	if e.Required > 0 {
 		b = append(b, `,"required":`...)
 		b = strconv.AppendInt(b, int64(e.Required), 10)
@@ -137,16 +141,25 @@ func (s *Server) appendEvidence(b []byte, r *core.Reply) []byte {
 	if !r.Cell.Version.IsZero() {
 		b = append(b, `,"version":`...)
 		b = appendString(b, r.Cell.Version.String())
-		if s.settings.Fetches() {
-			b = append(b, `,"counter":`...)
-		} else {
-			b = append(b, `,"timestamp":`...)
+		if s.settings.Resolver != core.ResolverArrival {
+			if s.settings.Fetches() {
+				b = append(b, `,"counter":`...)
+			} else {
+				b = append(b, `,"timestamp":`...)
+			}
+			b = strconv.AppendInt(b, r.Cell.Version.Time, 10)
 		}
-		b = strconv.AppendInt(b, r.Cell.Version.Time, 10)
+	}
+	if s.settings.Resolver == core.ResolverArrival {
+		b = append(b, `,"arrival":true`...)
 	}
 	b = appendNumber(b, `,"took":`, e.Took)
 	b = appendList(b, `,"replicas":[`, e.Replicas, s.appendReplica)
 	b = appendList(b, `,"phases":[`, e.Phases, func(b []byte, phase *string) []byte { return appendString(b, *phase) })
+	if e.Level != core.LevelNumbers {
+		b = append(b, `,"level":`...)
+		b = appendString(b, e.Level.String())
+	}
 	b = appendList(b, `,"hints":[`, e.Hints, func(b []byte, id *core.NodeID) []byte { return appendString(b, s.settings.Nodes[*id]) })
 	return append(b, '}')
 }
@@ -166,6 +179,10 @@ func (s *Server) appendReplica(b []byte, r *core.ReplicaEvidence) []byte {
 	if r.StandsIn {
 		b = append(b, `,"hint_for":`...)
 		b = appendString(b, s.settings.Nodes[r.HintFor])
+	}
+	if s.settings.Datacenters > 1 {
+		b = append(b, `,"datacenter":`...)
+		b = appendString(b, core.DatacenterName(s.settings.Datacenter(r.Node)))
 	}
 	b = appendNumber(b, `,"round_trip":`, r.RoundTrip)
 	if r.Repaired {

@@ -47,7 +47,7 @@ func TestSetsOverHTTP(t *testing.T) {
 	require.Equal(t, http.StatusOK, c.doWith(0, http.MethodPost, "/kv/cart/remove", "milk", now.Context).status)
 	assert.NotContains(t, c.get(1, "cart", "?r=3").Value, "milk")
 
-	for _, wrong := range []string{"%%%", "AAAA", now.Context[1:], "A" + now.Context[1:]} {
+	for _, wrong := range []string{"%%%", "AAAA", now.Context[4:], "zzzz" + now.Context[4:]} {
 		r := c.doWith(0, http.MethodPost, "/kv/cart/remove", "milk", wrong)
 		assert.Equal(t, http.StatusBadRequest, r.status, "%q: %s", wrong, r.text)
 		assert.Contains(t, r.Error, "ontext")
@@ -182,4 +182,28 @@ func TestLevelsOverHTTP(t *testing.T) {
 		require.Equal(t, http.StatusOK, put.status, put.text)
 		assert.Equal(t, required, put.Evidence.Required, level)
 	}
+}
+
+func TestPrimariesOverHTTP(t *testing.T) {
+	c := newCluster(t, 4, map[string]string{"n": "3", "request-timeout": "300ms", "sloppy": "on", "stand-in-after": "50ms"})
+	require.Equal(t, http.StatusOK, c.put(0, "key", "v", "?pw=3&dw=3").status)
+	require.Equal(t, http.StatusOK, c.get(0, "key", "?pr=3").status)
+	var p server.Preference
+	c.admin(0, http.MethodGet, "/admin/preference/key", &p)
+	down, other := -1, -1
+	for i := range c.peers {
+		switch c.peers[i].Name {
+		case p.Home[2]:
+			down = i
+		case p.Home[0]:
+			other = i
+		}
+	}
+	c.kill(down)
+	// A stand-in is enough for a sloppy quorum of three, but it is no primary.
+	c.eventually("a sloppy quorum", func() bool { return c.put(other, "key", "w", "?w=3").status == http.StatusOK })
+	put := c.put(other, "key", "x", "?w=2&pw=3")
+	assert.NotEqual(t, http.StatusOK, put.status, put.text)
+	assert.NotEqual(t, http.StatusOK, c.get(other, "key", "?pr=3").status)
+	assert.Equal(t, http.StatusOK, c.get(other, "key", "?pr=2").status)
 }
