@@ -49,7 +49,7 @@ func (c Config) performRegister(ctx context.Context, m *Memory, client target.Cl
 	if !ok {
 		return Outcome{Type: history.Fail, Error: "the target has no registers: choose another workload"}
 	}
-	if c.Settings["session"] == "floor" {
+	if c.floor {
 		ordered, ok := client.(target.Ordered)
 		if !ok {
 			return Outcome{Type: history.Fail, Error: "the target does not tell the order of its versions: set session=none"}

@@ -22,7 +22,7 @@ func config(t *testing.T, w workloads.Workload, seed uint64, settings map[string
 	t.Helper()
 	resolved, err := workloads.Resolve(w, settings)
 	require.NoError(t, err)
-	return workloads.Config{Seed: seed, Nodes: nodes, Concurrency: 10, Settings: resolved}
+	return workloads.NewConfig(seed, nodes, 10, resolved)
 }
 
 func main(t *testing.T, w workloads.Workload, c workloads.Config) generator.Generator {
