@@ -22,6 +22,9 @@ type held struct {
 func (k *facts) diverged() deduction {
 	newest, known := k.newest()
 	if !known {
+		if d, found := k.overwrittenReplica(); found {
+			return d
+		}
 		return undetermined("the store did not tell which of the versions that its replicas hold is the newest")
 	}
 	w := k.writeOf(newest)

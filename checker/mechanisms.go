@@ -30,6 +30,29 @@ func (k *facts) overwritten(w *fact, version string, h holder, a *replicaAnswer,
 	return deduction{CauseArrival, had + ": what arrived last took the place of what it had"}
 }
 
+// overwrittenReplica finds, in a store that keeps what arrives last, a replica
+// that had acknowledged or shown a version which another one still holds, and
+// that holds an other one itself at the end: the two got the same writes in different orders.
+func (k *facts) overwrittenReplica() (d deduction, found bool) {
+	for _, h := range k.f.held {
+		dump := &k.t.operations[h.at]
+		q := inquiry{by: &fact{position: h.at, o: dump}, answers: []replicaAnswer{{node: h.node, version: h.version}}}
+		for _, other := range k.f.held {
+			if other.version == "" || other.version == h.version {
+				continue
+			}
+			w := k.writeOf(other.version)
+			if w == nil || !unordered(w, w) {
+				continue
+			}
+			if d, found = k.lost(w, other.version, q); found && d.cause == CauseArrival {
+				return d, true
+			}
+		}
+	}
+	return deduction{}, false
+}
+
 // twoRings: each of the two asked a home replica of which the other did not
 // know, so they went by different rings; by its own each had a quorum that
 // meets every other.

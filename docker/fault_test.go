@@ -286,6 +286,27 @@ func emptyTest(t *testing.T, c *Cluster) {
 	require.ErrorContains(t, err, "404", "the data are gone")
 	_, err = get(c, "n2", "/write?v=new")
 	require.NoError(t, err, "and can be written again")
+
+	// A copy that was kept is put back.
+	copied := call[protocol.Copied](t, c, "n2", protocol.Request{Op: protocol.OpCopy, Fault: "e2"})
+	require.Positive(t, copied.Files)
+	_, err = get(c, "n2", "/write?v=newer")
+	require.NoError(t, err, "the process goes on")
+	call[protocol.Process](t, c, "n2", within("e2", protocol.Request{Op: protocol.OpKill}))
+	emptied = call[protocol.Emptied](t, c, "n2", protocol.Request{Op: protocol.OpEmpty, Fault: "e2", Restore: true})
+	require.Equal(t, copied, emptied.Restored)
+	call[protocol.Process](t, c, "n2", protocol.Request{Op: protocol.OpSpawn, Fault: "e2"})
+	ready(t, c, "n2")
+	value, err := get(c, "n2", "/read")
+	require.NoError(t, err)
+	require.Equal(t, "new", value)
+	_, err = get(c, "n2", "/write?v=newest")
+	require.NoError(t, err, "the files are still the node's")
+	call[protocol.Process](t, c, "n2", within("e3", protocol.Request{Op: protocol.OpKill}))
+	_, err = c.Call(t.Context(), "n2", protocol.Request{Op: protocol.OpEmpty, Fault: "e3", Restore: true})
+	require.ErrorContains(t, err, "there is no copy")
+	call[protocol.Process](t, c, "n2", protocol.Request{Op: protocol.OpSpawn, Fault: "e3"})
+	ready(t, c, "n2")
 }
 
 func requestsTest(t *testing.T, c *Cluster) {

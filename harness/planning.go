@@ -348,8 +348,7 @@ func checkExpectations(expect, claims []string) error {
 }
 
 func workloadConfig(p *plan.Plan) workloads.Config {
-	return workloads.Config{Seed: p.Seed, Nodes: plan.NodeNames(p.Target.Nodes),
-		Concurrency: p.Workload.Concurrency, Settings: p.Workload.Settings}
+	return workloads.NewConfig(p.Seed, plan.NodeNames(p.Target.Nodes), p.Workload.Concurrency, p.Workload.Settings)
 }
 
 // LoadPlan reads a plan file and configures its target. backend is where it is

@@ -47,24 +47,48 @@ func diskLossKind() *kind {
 		describe: describeDiskLoss,
 		check:    checkDiskLoss,
 		begin: func(n *Nemesis, f *plan.Fault) effect {
-			return &diskLoss{kill: newKill(n, f), emptied: map[string]protocol.Emptied{}}
+			return &diskLoss{kill: newKill(n, f), shape: f.Shape, emptied: map[string]protocol.Emptied{}}
 		},
 	}
 }
 
-// diskLoss is the effect of the loss of disks whose places empty ones take: a
-// kill, after which the agents empty the data directories.
+// diskLoss is the effect of the loss of disks whose places empty ones take, or
+// restored ones: a kill, after which the agents change what is in the data directories.
 type diskLoss struct {
 	*kill
+	shape   string
 	emptied map[string]protocol.Emptied // guarded by kill.mu
 }
 
+// copyDisks lets the agents of the fault's targets keep a copy of their data
+// directories. What went wrong is told when the fault begins.
+func (n *Nemesis) copyDisks(ctx context.Context, f *plan.Fault) {
+	err := fan(inOrder(n.nodes, f.Targets), func(node string) error {
+		_, err := call[protocol.Copied](ctx, n, node, protocol.Request{Op: protocol.OpCopy, Fault: f.ID})
+		return err
+	})
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.copied[f.ID] = err
+}
+
 func (d *diskLoss) inject(ctx context.Context) error {
+	if d.shape == RestoreSnapshot {
+		d.n.mu.Lock()
+		failure, taken := d.n.copied[d.fault]
+		d.n.mu.Unlock()
+		if !taken {
+			failure = errors.New("it was not taken")
+		}
+		if failure != nil {
+			return fmt.Errorf("the snapshot: %w", failure)
+		}
+	}
 	if err := d.kill.inject(ctx); err != nil {
 		return err
 	}
 	return fan(d.targets, func(node string) error {
-		e, err := call[protocol.Emptied](ctx, d.n, node, protocol.Request{Op: protocol.OpEmpty, Fault: d.fault})
+		e, err := call[protocol.Emptied](ctx, d.n, node, protocol.Request{Op: protocol.OpEmpty, Fault: d.fault, Restore: d.shape == RestoreSnapshot})
 		if err != nil {
 			return err
 		}
@@ -76,14 +100,21 @@ func (d *diskLoss) inject(ctx context.Context) error {
 }
 
 // verify wants the process gone and the directory empty, of which the agent
-// tells what was in it. One that was empty before has lost nothing.
+// tells what was in it, or full of what was restored. One that was empty before
+// has lost nothing.
 func (d *diskLoss) verify(ctx context.Context, until time.Time) observation {
 	seen := d.kill.verify(ctx, until)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, node := range d.targets {
 		e, ok := d.emptied[node]
-		seen.ok = seen.ok && ok && e.Files > 0 && e.Left == 0
+		seen.ok = seen.ok && ok && e.Files > 0
+		if d.shape == RestoreSnapshot {
+			seen.ok = seen.ok && e.Left > 0 && e.Restored.Files > 0
+			seen.text += fmt.Sprintf("; %s: %d files of %d bytes removed, %d of %d bytes restored", node, e.Files, e.Bytes, e.Restored.Files, e.Restored.Bytes)
+			continue
+		}
+		seen.ok = seen.ok && e.Left == 0
 		seen.text += fmt.Sprintf("; %s: %d files of %d bytes removed, %d left", node, e.Files, e.Bytes, e.Left)
 	}
 	return seen
@@ -91,11 +122,8 @@ func (d *diskLoss) verify(ctx context.Context, until time.Time) observation {
 
 // unableToLose says why containers cannot do a shape.
 func unableToLose(shape string) string {
-	switch shape {
-	case RestoreFrom:
+	if shape == RestoreFrom {
 		return "the nodes' data directories are volumes of their own, and the agents carry nothing from one to another"
-	case RestoreSnapshot:
-		return "an agent keeps no copies of a data directory"
 	}
 	return ""
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/refute-lab/refute/harness/history"
 	"github.com/refute-lab/refute/harness/plan"
+	"github.com/refute-lab/refute/nemesis/agent/protocol"
 )
 
 func lossFault(shape, peer string, age plan.Duration, targets ...string) plan.Fault {
@@ -111,6 +112,42 @@ func TestDiskLossIsVerified(t *testing.T) {
 			assert.True(t, heal.Verified, heal.Evidence)
 			assert.Contains(t, heal.Evidence, "ready after")
 			assert.Empty(t, b.harm())
+		})
+	}
+}
+
+// A restored disk: the copy is taken ahead of the fault, and put back when the process is down.
+func TestRestoredDisksAreVerified(t *testing.T) {
+	for name, c := range map[string]struct {
+		lie  func(string, protocol.Request) (any, bool, error)
+		want string
+	}{
+		"restored": {nil, "5 files of 500 bytes removed, 3 of 300 bytes restored"},
+		"not taken": {func(_ string, r protocol.Request) (any, bool, error) {
+			if r.Op == protocol.OpCopy {
+				return nil, true, errors.New("no room")
+			}
+			return nil, false, nil
+		}, "the snapshot: n2: copy: no room"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(3)
+				b.lie = c.lie
+				b.node["n2"].files = 3
+				time.AfterFunc(1500*time.Millisecond, func() {
+					b.mu.Lock()
+					defer b.mu.Unlock()
+					b.node["n2"].files = 5 // since the snapshot
+				})
+				require.NoError(t, b.nemesis.Run(t.Context(), []plan.Fault{lossFault(RestoreSnapshot, "", ms(1000), "n2")}))
+				_, _, inject := b.tape.of(t, history.FInject, "f")
+				_, _, heal := b.tape.of(t, history.FHeal, "f")
+				assert.Equal(t, c.lie == nil, inject.Verified, inject.Evidence)
+				assert.Contains(t, inject.Evidence, c.want)
+				assert.True(t, heal.Verified, heal.Evidence)
+				assert.Empty(t, b.harm())
+			})
 		})
 	}
 }

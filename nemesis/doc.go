@@ -36,7 +36,7 @@
 // name. No store promises what it promised when a disk is lost, and a command
 // that a store refuses (a node that is a member already joins) is an answer:
 // what it was is in the evidence. On containers a disk that is lost is empty
-// afterwards; those that are restored are the simulation's.
+// afterwards, or as it was once; that of another node is the simulation's.
 //
 // # The life of a fault
 //

@@ -86,6 +86,7 @@ type Nemesis struct {
 	active   []activeFault
 	lifetime map[string]time.Duration // of the faults that are in force or about to be
 	expired  map[string][]string      // nodes on which the lease of such a fault ran out
+	copied   map[string]error         // of faults whose snapshots were tried: what went wrong
 	runs     map[int]context.CancelFunc
 	number   int
 	running  sync.WaitGroup
@@ -115,7 +116,7 @@ const (
 func New(c Config) *Nemesis {
 	n := &Nemesis{cluster: c.Cluster, ready: c.Ready, recorder: c.Recorder, clock: c.Clock, operator: c.Operator, timer: c.Timer,
 		healTimeout: c.HealTimeout, nodes: c.Cluster.Nodes(), links: newLinks(), holds: newHolds(), clocks: newClocks(),
-		lifetime: map[string]time.Duration{}, expired: map[string][]string{}, runs: map[int]context.CancelFunc{}}
+		lifetime: map[string]time.Duration{}, expired: map[string][]string{}, copied: map[string]error{}, runs: map[int]context.CancelFunc{}}
 	if n.timer == nil {
 		n.timer = realTime{}
 	}
@@ -174,6 +175,13 @@ func (n *Nemesis) Run(ctx context.Context, schedule []plan.Fault) error {
 	for i := range schedule {
 		group.Go(func() {
 			f := schedule[i]
+			if f.SnapshotAge > 0 {
+				at := start.Add(time.Duration(max(0, f.At-f.SnapshotAge)))
+				if n.timer.Sleep(ctx, at.Sub(n.timer.Now())) != nil || ctx.Err() != nil {
+					return
+				}
+				n.copyDisks(ctx, &f)
+			}
 			if n.timer.Sleep(ctx, start.Add(time.Duration(f.At)).Sub(n.timer.Now())) != nil || ctx.Err() != nil {
 				return
 			}

@@ -52,6 +52,7 @@ type worldNode struct {
 	kills       map[string]bool
 	skews       map[string]worldSkew
 	files       int // in the data directory, of 100 bytes each
+	copies      map[string]int
 }
 
 type worldSkew struct {
@@ -64,7 +65,7 @@ func newWorld(n int) *world {
 		leases: map[string]*time.Timer{}, latency: 200 * time.Microsecond, startup: 8 * time.Millisecond, deaf: map[history.Cut]bool{}}
 	for i, name := range w.nodes {
 		w.node[name] = &worldNode{pid: 17 + i, starts: 1, started: time.Now().Add(-time.Hour), cuts: map[string][]string{},
-			pauses: map[string]bool{}, kills: map[string]bool{}, skews: map[string]worldSkew{}}
+			pauses: map[string]bool{}, kills: map[string]bool{}, skews: map[string]worldSkew{}, copies: map[string]int{}}
 	}
 	return w
 }
@@ -145,7 +146,15 @@ func (w *world) carryOut(ctx context.Context, node string, r protocol.Request) (
 		}
 		e := protocol.Emptied{Files: s.files, Bytes: int64(s.files) * 100}
 		s.files = 0
+		if r.Restore {
+			s.files = s.copies[r.Fault]
+			e.Restored = protocol.Copied{Files: s.files, Bytes: int64(s.files) * 100}
+		}
+		e.Left = s.files
 		return e, nil
+	case protocol.OpCopy:
+		s.copies[r.Fault] = s.files
+		return protocol.Copied{Files: s.files, Bytes: int64(s.files) * 100}, nil
 	case protocol.OpSpawn:
 		delete(s.kills, r.Fault)
 		if r.Fault == "" {

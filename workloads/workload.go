@@ -64,6 +64,15 @@ type Config struct {
 	Concurrency int
 	// Settings are the workload's settings, defaults included.
 	Settings map[string]string
+
+	// floor: session=floor, which is asked for at every operation.
+	floor bool
+}
+
+// NewConfig returns the configuration of a run. The settings are the
+// workload's, defaults included; they must not be changed afterwards.
+func NewConfig(seed uint64, nodes []string, concurrency int, settings map[string]string) Config {
+	return Config{Seed: seed, Nodes: nodes, Concurrency: concurrency, Settings: settings, floor: settings["session"] == "floor"}
 }
 
 // Outcome is how an operation ended, as its completion event tells it.

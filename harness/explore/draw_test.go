@@ -21,6 +21,7 @@ func TestDrawnPlansAreValidAndLeaveTheTargetAlone(t *testing.T) {
 	nodes := plan.NodeNames(5)
 	rapid.Check(t, func(t *rapid.T) {
 		b := base()
+		b.Workload.Settings["session"] = "none" // a whole plan has all settings
 		b.Limits.Time = plan.Duration(rapid.Int64Range(1, int64(2*time.Minute)).Draw(t, "length"))
 		before := b.Clone()
 		kinds := rapid.SliceOfNDistinct(rapid.SampledFrom(everyKind), 0, len(everyKind), rapid.ID).Draw(t, "kinds")
@@ -38,7 +39,7 @@ func TestDrawnPlansAreValidAndLeaveTheTargetAlone(t *testing.T) {
 
 		w, err := workloads.Lookup(p.Workload.Name)
 		require.NoError(t, err)
-		_, err = w.Main(workloads.Config{Seed: p.Seed, Nodes: nodes, Concurrency: p.Workload.Concurrency, Settings: p.Workload.Settings})
+		_, err = w.Main(workloads.NewConfig(p.Seed, nodes, p.Workload.Concurrency, p.Workload.Settings))
 		require.NoError(t, err)
 		assert.Equal(t, "200", p.Workload.Settings["operations-per-key"], "what is not drawn stays")
 		assert.LessOrEqual(t, p.Workload.Rate*time.Duration(p.Limits.Time).Seconds(), float64(mostOperations))
@@ -193,4 +194,22 @@ func BenchmarkDraw(b *testing.B) {
 	for i := range b.N {
 		Draw(p, uint64(i), everyKind, DrawOptions{})
 	}
+}
+
+// Plain writes beside compare-and-sets are as the base plan says: no seed adds them.
+func TestPlainWritesBesideCompareAndSetsAreNotDrawn(t *testing.T) {
+	b := base()
+	b.Workload.Name = "cas"
+	settings, err := workloads.Resolve(workloads.CAS{}, nil)
+	require.NoError(t, err)
+	b.Workload.Settings = settings
+	keys := map[string]bool{}
+	for seed := range uint64(50) {
+		p := Draw(b, seed, everyKind, DrawOptions{})
+		_, err := workloads.CAS{}.Main(workloads.Config{Seed: p.Seed, Nodes: plan.NodeNames(5), Concurrency: p.Workload.Concurrency, Settings: p.Workload.Settings})
+		require.NoError(t, err)
+		require.Equal(t, "0", p.Workload.Settings["writes"])
+		keys[p.Workload.Settings["keys"]] = true
+	}
+	assert.Greater(t, len(keys), 3, "the rest is drawn")
 }

@@ -66,9 +66,12 @@ func (w *World) applyDiskLoss(i, number int, f *plan.Fault, count int) {
 	case nemesis.RestoreFrom:
 		records = w.hosts[w.hostOf(f.Peer)].disk.copied()
 	}
-	was := len(h.disk.copied())
+	was, is := len(h.disk.copied()), len(records)
+	if f.Shape != nemesis.Wipe {
+		records = append(slices.Clip(records), core.CopiedLog())
+	}
 	h.disk.replace(records)
-	w.say(number, fmt.Sprintf("%s's disk had %d records and has %d", w.nodes[i], was, len(records)))
+	w.say(number, fmt.Sprintf("%s's disk had %d records and has %d", w.nodes[i], was, is))
 }
 
 // say adds to the evidence of a fault.

@@ -136,7 +136,7 @@ func (w *World) Load(p *plan.Plan, system target.System) error {
 	if err := nemesis.Validate(p.Schedule, w.nodes); err != nil {
 		return err
 	}
-	w.config = workloads.Config{Seed: p.Seed, Nodes: w.nodes, Concurrency: p.Workload.Concurrency, Settings: p.Workload.Settings}
+	w.config = workloads.NewConfig(p.Seed, w.nodes, p.Workload.Concurrency, p.Workload.Settings)
 	w.schedule, w.limits = p.Schedule, p.Limits
 	s := Surroundings(p)
 	w.seed, w.latency, w.sync = s.Seed, int64(s.Latency), int64(s.Sync)

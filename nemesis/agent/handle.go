@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -41,7 +40,7 @@ func (l lanes) take(r protocol.Request) {
 	switch r.Op {
 	case protocol.OpCut, protocol.OpMend, protocol.OpProbeSend:
 		l.network <- r
-	case protocol.OpSpawn, protocol.OpKill, protocol.OpPause, protocol.OpResume, protocol.OpWipe, protocol.OpEmpty, protocol.OpReset:
+	case protocol.OpSpawn, protocol.OpKill, protocol.OpPause, protocol.OpResume, protocol.OpWipe, protocol.OpCopy, protocol.OpEmpty, protocol.OpReset:
 		l.process <- r
 	case protocol.OpClockSet, protocol.OpClockClear:
 		l.clock <- r
@@ -120,6 +119,8 @@ func (a *agent) handle(r protocol.Request) (any, error) {
 			return nil, err
 		}
 		return a.node.State()
+	case protocol.OpCopy:
+		return a.copy(ctx, r)
 	case protocol.OpEmpty:
 		return a.empty(r)
 	case protocol.OpWipe:
@@ -170,7 +171,7 @@ func (a *agent) refusal(kind string) string {
 	}
 	switch kind {
 	case protocol.FaultDiskLoss:
-		if a.options.data == "" {
+		if a.options.data == "" || a.options.control == "" {
 			return "the node has no data directory of its own: give its specification one"
 		}
 		return a.node.SignalRefusal()
@@ -282,34 +283,6 @@ func (a *agent) heal() error {
 		return nil
 	}
 	return a.filter.MendAll()
-}
-
-// empty empties the data directory of a node that the fault's kill holds down.
-func (a *agent) empty(r protocol.Request) (protocol.Emptied, error) {
-	if refusal := a.refusal(protocol.FaultDiskLoss); refusal != "" {
-		return protocol.Emptied{}, fmt.Errorf("%s: %s", r.Op, refusal)
-	}
-	var found protocol.Emptied
-	err := a.node.WhileDown(r.Fault, func() error {
-		err := filepath.WalkDir(a.options.data, func(_ string, e fs.DirEntry, err error) error {
-			if err != nil || e.IsDir() {
-				return err
-			}
-			info, err := e.Info()
-			if err == nil {
-				found.Files++
-				found.Bytes += info.Size()
-			}
-			return err
-		})
-		return errors.Join(err, a.wipe())
-	})
-	if err != nil {
-		return protocol.Emptied{}, fmt.Errorf("%s: %w", r.Op, err)
-	}
-	left, err := os.ReadDir(a.options.data)
-	found.Left = len(left)
-	return found, err
 }
 
 // wipe empties the data directory and keeps the directory itself, with its owner.

@@ -27,6 +27,8 @@ type Request struct {
 	// instead of waiting for TCP's retransmission timer, whose back-off grows
 	// with the length of the cut (RFC 6298).
 	Fast bool `json:"fast,omitempty"`
+	// Restore makes OpEmpty put the Fault's copy into the directory.
+	Restore bool `json:"restore,omitempty"`
 }
 
 // The operations of an agent.
@@ -72,8 +74,13 @@ const (
 	// OpWipe kills the node's process, undoes every fault and empties the data
 	// directory; the process stays down until OpSpawn. Answers with Process.
 	OpWipe = "wipe"
+	// OpCopy keeps a copy of the node's data directory as Fault's, until
+	// the pod ends, and answers with Copied. The process is stopped meanwhile, so
+	// that the copy is of one moment.
+	OpCopy = "copy"
 	// OpEmpty empties the data directory of a node that Fault's kill holds down,
-	// and answers with Emptied. It is refused while the process may run.
+	// and, with Restore, puts what OpCopy kept there; it answers with Emptied.
+	// It is refused while the process may run.
 	OpEmpty = "empty"
 	// OpPing does nothing. An agent that hears nothing at all for
 	// SilenceSeconds undoes every fault and exits, so that a controller whose
@@ -157,6 +164,14 @@ type Emptied struct {
 	Bytes int64 `json:"bytes"`
 	// Left is how many entries it has now.
 	Left int `json:"left"`
+	// Restored is what was put there.
+	Restored Copied `json:"restored"`
+}
+
+// Copied is a copy of a data directory.
+type Copied struct {
+	Files int   `json:"files"`
+	Bytes int64 `json:"bytes"`
 }
 
 // Cuts is the state of the packet filter after OpCut or OpMend.

@@ -26,6 +26,7 @@ import (
 //   - its log may have lost its end since it gave out that number: it has been
 //     started again since, and the settings acknowledge what isn't on disk yet
 //     (fsync, acknowledge);
+//   - its log is a copy: it was restored, or taken over from another node (see CopiedLog);
 //   - somebody shows it a greater number of its own than it knows of.
 //
 // The price is an entry more in the clock for each such time. With

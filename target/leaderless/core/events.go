@@ -44,6 +44,14 @@ func (n *Node) eventRecord() *record {
 	return &record{kind: recordActor, cell: Cell{Version: Version{Incarnation: n.events.since}, Tombstone: !n.settings.losesNothing()}}
 }
 
+// CopiedLog returns a record that a driver adds to a log which is not the one
+// that the node wrote last: one that was restored from a backup, or copied from
+// another node. Whatever such a log says, the node has done more since, or less,
+// and must not take it for its memory (see actor.go).
+func CopiedLog() []byte {
+	return encodeRecord(&record{kind: recordActor, cell: Cell{Tombstone: true}})
+}
+
 // recoverEvents takes over the record of an earlier start; the last one holds.
 func (n *Node) recoverEvents(r *record) {
 	n.events.since = r.cell.Version.Incarnation

@@ -3,6 +3,7 @@ package core
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -292,5 +293,26 @@ func TestSiblingRunsAreDeterministic(t *testing.T) {
 			require.Equal(t, one.hash, two.hash, fmt.Sprint(resolver, seed))
 			require.Equal(t, one.digests, two.digests)
 		}
+	}
+}
+
+// The catalogue's item 18: a coordinator loses its disk and counts from the
+// start; the others have seen that number, and drop an acknowledged write.
+func TestAmnesiaLosesAnAcknowledgedWrite(t *testing.T) {
+	for _, epochs := range []string{"off", "on"} {
+		w := newWorld(t, 1, everywhere(t, "resolver", "dotted", "actor-epochs", epochs, "w", "3"))
+		var context []byte
+		for i := range uint64(3) {
+			r := w.ask(0, Request{ID: i + 1, Kind: RequestPut, Key: "k", Value: []byte("old"), Context: context}, 1e9)
+			require.Equal(t, StatusOK, r.Status)
+			context = r.Context
+		}
+		w.crash(0)
+		w.nodes[0].log = nil
+		w.boot(0)
+		require.Equal(t, StatusOK, w.ask(0, Request{ID: 8, Kind: RequestPut, Key: "k", Value: []byte("new")}, 1e9).Status)
+		read := w.ask(1, Request{ID: 9, Kind: RequestGet, Key: "k", R: 3}, 1e9)
+		require.Equal(t, StatusOK, read.Status)
+		assert.Equal(t, epochs == "on", slices.Contains(texts(read.Siblings), "new"), "actor-epochs=%s: %v", epochs, texts(read.Siblings))
 	}
 }

@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -329,6 +330,9 @@ func TestEpochsOfWhatWasForgotten(t *testing.T) {
 
 	b = reborn(t, settings, 2, log)
 	b.put(2, "two", nil)
+	copied := reborn(t, settings, 2, append(slices.Clip(log), CopiedLog()))
+	r = copied.put(2, "two", nil)
+	assert.Equal(t, "0/2.1:1", r.Siblings[len(r.Siblings)-1].Dot.String(), "a backup from before its last event")
 	delete(b.node.replica.slots, "k")
 	r = b.put(3, "three", nil)
 	assert.Equal(t, "0/2.1:1", r.Siblings[0].Dot.String(), "a key that was purged since its last event")

@@ -136,13 +136,14 @@ func (s *Server) boot(config Config) error {
 	case s.settings.FsyncGroup:
 		options.Mode = wal.Group
 	}
+	restored := false
 	if config.Restore != "" {
 		done, err := wal.Restore(config.Data, config.Restore)
 		if err != nil {
 			return err
 		}
 		logger := s.logger.With("from", config.Restore)
-		if done {
+		if restored = done; done {
 			logger.Info("the log was restored")
 		} else {
 			logger.Info("the log was restored from there by an earlier start, and was left as it is")
@@ -157,6 +158,9 @@ func (s *Server) boot(config Config) error {
 	if recovered.Torn != nil {
 		s.recovered.Torn = recovered.Torn.String()
 		s.logger.Warn(s.recovered.Torn)
+	}
+	if restored {
+		recovered.Records = append(recovered.Records, core.CopiedLog())
 	}
 	if err := s.loop.boot(s, recovered.Records); err != nil {
 		return errors.Join(fmt.Errorf("recover from the log in %s: %w", config.Data, err), log.Close())
