@@ -97,13 +97,13 @@ func freeAddress(t testing.TB, host string) string {
 	return l.Addr().String()
 }
 
-func (p *processes) start(i int) {
+func (p *processes) start(i int, flags ...string) {
 	arguments := []string{"--name", p.names[i], "--peers", strings.Join(p.peers, ","), "--data", filepath.Join(p.dir, p.names[i]),
 		"--client-listen", p.clients[i], "--peer-listen", p.nodes[i]}
 	for name, value := range p.system.Settings() {
 		arguments = append(arguments, "--set", name+"="+value)
 	}
-	command := exec.Command(program, arguments...)
+	command := exec.Command(program, append(arguments, flags...)...)
 	output, err := os.OpenFile(filepath.Join(p.dir, p.names[i]+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	require.NoError(p.t, err)
 	defer output.Close()
