@@ -148,7 +148,10 @@ func (c *causalOrder) before(write int32) bool {
 	if c.prefix {
 		return c.prefixes[c.session].of(session) > write
 	}
-	return session == c.session || c.clocks[c.session].of(session) > write
+	if session == c.session { // of siblings also writes are asked for that have not been visited
+		return write < c.e
+	}
+	return c.clocks[c.session].of(session) > write
 }
 
 // learn takes a write into account that the present event returned.

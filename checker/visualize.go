@@ -42,6 +42,9 @@ func VisualizeWitness(operations []history.Operation, faults ...FaultInterval) (
 	}
 	var model porcupine.Model
 	var calls []porcupine.Operation
+	if key.object == siblingObject || key.keepsSiblings() {
+		return nil, errors.New("no picture of a register with several values at once: it has no order that could be drawn")
+	}
 	switch key.object {
 	case registerObject:
 		var err error

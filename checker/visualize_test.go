@@ -48,4 +48,11 @@ func TestVisualizeRefusesWhatItCannotDraw(t *testing.T) {
 	require.ErrorContains(t, err, "one key")
 	_, err = VisualizeWitness(make([]history.Operation, maximumDrawn+1))
 	require.Error(t, err)
+	versions, err := history.Versions{Values: []int64{1}, Dots: []history.Dot{{Node: "n1", Counter: 1}}}.Value()
+	require.NoError(t, err)
+	write := history.Operation{Key: "a", F: history.FWrite, Input: history.IntValue(1), Type: history.Ok}
+	_, err = VisualizeWitness([]history.Operation{write, {Key: "a", F: history.FRead, Output: versions, Type: history.Ok}})
+	require.ErrorContains(t, err, "several values")
+	_, err = VisualizeWitness([]history.Operation{write, {Key: "a", F: history.FRead, Output: history.ListValue([]int64{1, 2}), Type: history.Ok}})
+	require.Error(t, err)
 }

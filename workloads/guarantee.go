@@ -18,9 +18,12 @@ import (
 //     read or written, and asks again until it is shown one that is no older. It
 //     reads its own writes and never goes back, on whatever node it asks; a read
 //     that finds no such replica in time fails.
-//   - sticky: the client stays on one node, and if that answers from its own copy
-//     (it is a home replica of the key, and r is 1), sees one replica only,
-//     which does not go back. When that node is gone, so are its operations.
+//   - sticky: the client stays on one node. If that answers from its own copy
+//     (it is a home replica of the key, and r is 1), the client sees one replica
+//     only, which does not go back. Its own writes it sees there only if that
+//     copy is among those that acknowledged them, which w=1 alone does not say:
+//     another replica may be quicker. When the node is gone, so are the
+//     client's operations.
 
 // sessionSetting is the setting of it.
 var sessionSetting = target.Setting{Name: "session", Default: "none", Values: "none | floor | sticky",

@@ -8,17 +8,16 @@ import (
 
 	"github.com/refute-lab/refute/harness/generator"
 	"github.com/refute-lab/refute/harness/history"
-	"github.com/refute-lab/refute/harness/plan"
 	"github.com/refute-lab/refute/target"
 )
 
 // Siblings writes and reads registers of a store that keeps concurrent values
 // side by side. A write takes the place of what its client has seen, which the
-// context of a read tells: of one made just before (context=fresh), or of the
-// last one of the client's session, however long ago (context=session). Some
-// writes are blind, without a context: each adds a value beside the others,
-// and nobody takes them away (DDIA p. 187). The history tells dots and contexts,
-// so that checkers know what each read and write had seen.
+// context of its last read tells: one made just before (context=fresh), or
+// however long ago (context=session). The read is an operation of its own, for
+// a checker must know when a client learnt what it replaces. Some writes are
+// blind, without a context: each adds a value beside the others, and nobody
+// takes them away (DDIA p. 187). The history tells dots and contexts.
 type Siblings struct{}
 
 // Name returns "siblings".
@@ -36,7 +35,7 @@ func (Siblings) Settings() []target.Setting {
 		{Name: "operations-per-key", Default: "100", Values: "10…", Help: "operations on a key, all clients together, before it is retired"},
 		{Name: "writes", Default: "30", Values: "1…99", Help: "writes among the operations, in percent"},
 		{Name: "blind", Default: "0", Values: "0…100", Help: "writes without a context among the writes, in percent"},
-		{Name: "context", Default: "session", Values: "fresh | session", Help: "the context of a write: of a read just before it, or of the client's last one of the key"},
+		{Name: "context", Default: "session", Values: "fresh | session", Help: "the context of a write: of a read that its client makes just before it, or of the last one it happened to make of the key"},
 	}
 }
 
@@ -66,7 +65,18 @@ func (Siblings) Main(c Config) (generator.Generator, error) {
 	if _, err := c.choice("context", "fresh", "session"); err != nil {
 		return nil, err
 	}
-	return c.readsAndWrites("siblings", "v", generator.Nodes(c.Nodes, c.Seed))
+	g, err := c.readsAndWrites("siblings", "v", generator.Nodes(c.Nodes, c.Seed))
+	if err != nil || c.Settings["context"] != "fresh" {
+		return g, err
+	}
+	// Each operation twice: as a read, and as it is.
+	return generator.Function(func(worker, index int) (generator.Operation, bool) {
+		op, more := g.Operation(worker, index/2)
+		if index%2 == 0 {
+			op.F, op.Value = history.FRead, history.Value{}
+		}
+		return op, more
+	}), nil
 }
 
 // Finals returns reads of every key on every node.
@@ -88,17 +98,8 @@ func (Siblings) Perform(ctx context.Context, c Config, m *Memory, client target.
 	}
 	causal := m.Known(op.Key).Context
 	blind, _ := strconv.ParseUint(c.Settings["blind"], 10, 64)
-	switch {
-	case plan.Draw(c.Seed, "siblings/blind", uint64(m.worker), uint64(m.index))%100 < blind:
+	if m.Draw(c.Seed, "siblings/blind")%100 < blind {
 		causal = nil
-	case c.Settings["context"] == "fresh":
-		read, err := versions.ReadVersions(ctx, op.Key)
-		if err != nil {
-			out := failed(err, true)
-			out.Error = "reading before the write: " + out.Error
-			return out
-		}
-		causal = read.Context
 	}
 	value, _ := op.Value.Int()
 	written, err := versions.WriteVersion(ctx, op.Key, strconv.AppendInt(nil, value, 10), causal)

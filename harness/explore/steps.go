@@ -120,6 +120,10 @@ func operationText(worker int, f, key string, value *int64, node string) string 
 		text += "writes " + argument + " to " + key
 	case history.FAdd:
 		text += "adds " + argument + " to " + key
+	case history.FDelete:
+		text += "deletes " + key
+	case history.FCAS:
+		text += "sets " + key + " to " + argument + " if it is as expected"
 	default:
 		text += strings.Join(strings.Fields(f+" "+key+" "+argument), " ")
 	}
@@ -145,8 +149,27 @@ func answerText(o *history.Operation) string {
 		return strconv.FormatInt(n, 10)
 	case o.Output.Kind() == history.List:
 		return strings.Trim(fmt.Sprint(o.Output.List()), "[]")
+	case o.Output.Kind() == history.Raw:
+		if v, err := history.ParseVersions(o.Output); err == nil {
+			return versionsText(v.Values)
+		}
+		return string(o.Output.Raw())
 	}
 	return "nothing"
+}
+
+// mostValues is how many values of one read are written out.
+const mostValues = 5
+
+// versionsText says what a read found that returned values side by side.
+func versionsText(values []int64) string {
+	switch {
+	case len(values) == 0:
+		return "nothing"
+	case len(values) > mostValues:
+		return fmt.Sprintf("%d values side by side", len(values))
+	}
+	return strings.ReplaceAll(strings.Trim(fmt.Sprint(values), "[]"), " ", " | ")
 }
 
 // answered is the answer and how long it took, which tells operations that

@@ -124,3 +124,22 @@ func TestProgressIsOneLine(t *testing.T) {
 	p.Stage = StageShrinking
 	assert.Equal(t, "shrinking linearizable/stale-read: 3 operations, 1 fault (111 runs); convergence/divergent: waits", p.String())
 }
+
+func TestAnswersOfEveryKind(t *testing.T) {
+	versions := func(values ...int64) history.Value {
+		v := history.Versions{Values: values}
+		for i := range values {
+			v.Dots = append(v.Dots, history.Dot{Node: "n1", Counter: int64(i + 1)})
+		}
+		value, err := v.Value()
+		require.NoError(t, err)
+		return value
+	}
+	for want, output := range map[string]history.Value{
+		"7": history.IntValue(7), "1 2": history.ListValue([]int64{1, 2}), "nothing": history.NilValue(), "3 | 4": versions(3, 4),
+		"6 values side by side": versions(1, 2, 3, 4, 5, 6), `{"x":1}`: history.RawValue([]byte(`{"x":1}`)),
+	} {
+		assert.Equal(t, want, answerText(&history.Operation{F: history.FRead, Type: history.Ok, Output: output}))
+	}
+	assert.Equal(t, "worker 1 deletes d", operationText(1, history.FDelete, "d", nil, ""))
+}

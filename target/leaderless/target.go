@@ -109,6 +109,14 @@ func (s *system) Datacenters() [][]string {
 
 // Claims returns what the configuration is commonly held to guarantee; see the package's documentation.
 func (s *system) Claims() []string {
+	if claims := s.objectClaims(); claims != nil {
+		return claims
+	}
+	return s.registerClaims()
+}
+
+// registerClaims is Claims for registers that hold their newest value.
+func (s *system) registerClaims() []string {
 	overlap := s.settings.Overlaps()
 	switch {
 	case overlap && s.settings.Repair == core.RepairABD:

@@ -27,6 +27,14 @@ func TestClaims(t *testing.T) {
 		{map[string]string{"n": "5", "w": "1", "r": "1", "hints": "off", "repair": "off", "anti-entropy": "scheduled"}, []string{"convergence", "no-lost-writes"}},
 		{map[string]string{"n": "5", "w": "1", "r": "1", "repair": "abd"}, []string{"convergence", "no-lost-writes"}},
 		{map[string]string{"w": "1", "r": "1", "hints": "off", "repair": "off"}, []string{"no-lost-writes"}},
+		{map[string]string{"data-type": "counter"}, []string{"counter-bounds"}},
+		{map[string]string{"data-type": "counter", "anti-entropy": "scheduled"}, []string{"counter-bounds", "convergence"}},
+		{map[string]string{"data-type": "counter", "w": "1", "r": "1"}, []string{}},
+		{map[string]string{"data-type": "or-set"}, []string{"no-resurrected-deletes", "no-lost-writes"}},
+		{map[string]string{"data-type": "row"}, append(common[:5:5], "row-atomicity")},
+		{map[string]string{"resolver": "dotted"}, []string{"no-lost-writes", "bounded-siblings", "no-discarded-writes"}},
+		{map[string]string{"resolver": "dotted", "siblings": "last-modified"}, []string{"no-lost-writes", "bounded-siblings"}},
+		{map[string]string{"cas": "paxos-v2"}, append(common[:5:5], "no-lost-updates")},
 	} {
 		system, err := leaderless.New().Configure(5, test.settings)
 		require.NoError(t, err)
