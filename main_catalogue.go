@@ -32,13 +32,14 @@ func catalogueCommand(stdout, stderr io.Writer) *cobra.Command {
 		Long: `Lists the thirty known limits of leaderless stores. With a number or a name it
 shows one: it runs the plan and its twin, which differs in one setting, in simulation
 with several seeds, or on containers with --on docker, and tells the symptom, its
-cause, what the twin does instead, and at what price. all shows all that have a plan.
+cause, what the twin does instead, and at what price. all shows all that have a plan
+(on containers: all whose faults containers can make), a line each.
 
 The plans are in target/leaderless/catalogue; refute run --plan FILE runs one by itself.
 
-Exit codes: 0 everything is as described (the plan refutes the claim for most seeds, with
-the stated cause; the twin for none), 1 it is not, 2 something stayed undecided,
-3 the run on containers is invalid, 254 wrong usage, 255 the harness itself failed.`,
+Exit codes: 0 everything is as described (the plan refutes the claim for most seeds or
+repetitions, with the stated cause; the twin for none), 1 it is not, 2 something stayed
+undecided, 3 all repetitions on containers are invalid, 254 wrong usage, 255 the harness itself failed.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return fmt.Errorf("catalogue takes one item, and was given %q", strings.Join(args, " "))
