@@ -301,8 +301,11 @@ func TestSiblingRunsAreDeterministic(t *testing.T) {
 func TestAmnesiaLosesAnAcknowledgedWrite(t *testing.T) {
 	for _, epochs := range []string{"off", "on"} {
 		w := newWorld(t, 1, everywhere(t, "resolver", "dotted", "actor-epochs", epochs, "w", "3"))
+		var context []byte
 		for i := range uint64(3) {
-			require.Equal(t, StatusOK, w.ask(0, Request{ID: i + 1, Kind: RequestPut, Key: "k", Value: []byte("old")}, 1e9).Status)
+			r := w.ask(0, Request{ID: i + 1, Kind: RequestPut, Key: "k", Value: []byte("old"), Context: context}, 1e9)
+			require.Equal(t, StatusOK, r.Status)
+			context = r.Context
 		}
 		w.crash(0)
 		w.nodes[0].log = nil

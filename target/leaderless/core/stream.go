@@ -1,12 +1,15 @@
 package core
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Streams move ranges between nodes (Dynamo §4.9; Cassandra's bootstrap and
 // decommission; Riak's handoff). Who needs them asks: a node that joins asks
 // the members, and a node that leaves tells the members to ask it. It asks for
 // the keys after a certain one, a chunk at a time, and for the next chunk when
-// it has made the one before durable. Whoever answers keeps nothing about it,
+// it has made the one before durable. Whoever answers must remember nothing,
 // so that lost, repeated and late messages do no harm, and neither do kills:
 // a stream whose receiver was killed begins anew, one whose sender was killed goes on.
 //
@@ -30,6 +33,9 @@ type streams struct {
 	open []*stream
 	// number is that of the latest request for a chunk.
 	number uint64
+	// sorted are, by receiver, the keys of this node in order, while it is
+	// served: to sort them for each chunk would take longer than to send it.
+	sorted [][]*slot
 }
 
 // stream is what this node fetches from another.
@@ -146,8 +152,8 @@ func (n *Node) sendChunk(m *Message, r *streamRequest) {
 	}
 	chunk := &streamChunk{last: true}
 	space := 0
-	for _, s := range n.sortedSlots() {
-		if s.key <= m.Key && m.Key != "" || s.memory.Version.IsZero() {
+	for _, s := range n.slotsAfter(m.From, m.Key) {
+		if s.memory.Version.IsZero() || n.replica.slots[s.key] != s { // never written, or removed since
 			continue
 		}
 		homes := ring.PreferenceList(s.key, n.settings.N)
@@ -161,8 +167,32 @@ func (n *Node) sendChunk(m *Message, r *streamRequest) {
 		}
 		chunk.cells = append(chunk.cells, keyedCell{s.key, s.memory})
 	}
+	if chunk.last {
+		n.streams.sorted[m.From] = nil
+	}
 	answer := n.message(MessageStreamChunk, m.From)
 	answer.Request, answer.Body = m.Request, chunk
+}
+
+// slotsAfter returns what this node holds beyond the key, in order, as it was
+// when the receiver began; from the start of a stream on it is in memory.
+func (n *Node) slotsAfter(receiver NodeID, key string) []*slot {
+	if n.streams.sorted == nil {
+		n.streams.sorted = make([][]*slot, len(n.settings.Nodes))
+	}
+	all := n.streams.sorted[receiver]
+	if key == "" || all == nil {
+		all = n.sortedSlots()
+		n.streams.sorted[receiver] = all
+		if key == "" {
+			return all
+		}
+	}
+	next, found := slices.BinarySearchFunc(all, key, func(s *slot, key string) int { return strings.Compare(s.key, key) })
+	if found {
+		next++
+	}
+	return all[next:]
 }
 
 // ringFor returns the ring by which a receiver's keys are chosen: that of after
