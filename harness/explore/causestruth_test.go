@@ -197,7 +197,7 @@ func (r *truth) verifyRead(t *testing.T, w checker.Witness, read *history.Operat
 			return "no replica lost anything"
 		}
 	case checker.CauseNoOverlap, checker.CauseSloppyQuorum, checker.CauseFalseNotFound, checker.CauseSessionMoved, checker.CauseWriteOnItsWay,
-		checker.CauseFailedWrite, checker.CauseHintLost, checker.CauseHintUndelivered, checker.CauseHintCounted:
+		checker.CauseFailedWrite, checker.CauseHintLost, checker.CauseHintUndelivered, checker.CauseHintCounted, checker.CauseLocalQuorum:
 		switch {
 		case reversed != writersFault:
 			return "the versions contradict real time, and the cause does not, or the reverse"
@@ -249,11 +249,14 @@ func TestDerivedCausesAreTrue(t *testing.T) {
 		// share is the least share of findings whose cause is derived.
 		share float64
 	}{
-		"no overlap, stand-ins, clocks": {map[string]string{"w": "1", "r": "1", "sloppy": "on"}, 20 * time.Millisecond, 12, 0.8},
-		"clocks, no sync":               {map[string]string{"n": "5", "w": "3", "r": "3", "fsync": "never"}, 20 * time.Millisecond, 40, 0.8},
-		"clocks, stand-ins, no log":     {map[string]string{"sloppy": "on", "acknowledge": "before-log", "hint-log": "off"}, 20 * time.Millisecond, 40, 0.8},
-		"counters, no overlap, no log":  {map[string]string{"w": "1", "r": "1", "fetch": "on", "acknowledge": "before-log", "repair": "off"}, 0, 12, 0.8},
-		"the defaults":                  {nil, 20 * time.Millisecond, 40, 0.8},
+		"no overlap, stand-ins, clocks":   {map[string]string{"w": "1", "r": "1", "sloppy": "on"}, 20 * time.Millisecond, 12, 0.8},
+		"clocks, no sync":                 {map[string]string{"n": "5", "w": "3", "r": "3", "fsync": "never"}, 20 * time.Millisecond, 40, 0.8},
+		"clocks, stand-ins, no log":       {map[string]string{"sloppy": "on", "acknowledge": "before-log", "hint-log": "off"}, 20 * time.Millisecond, 40, 0.8},
+		"counters, no overlap, no log":    {map[string]string{"w": "1", "r": "1", "fetch": "on", "acknowledge": "before-log", "repair": "off"}, 0, 12, 0.8},
+		"data centres, levels, digests":   {map[string]string{"n": "2", "datacenters": "2", "write-level": "local-quorum", "read-level": "local-one", "read-set": "level", "digest-reads": "on"}, 0, 12, 0.8},
+		"hints that count, speculation":   {map[string]string{"write-level": "any", "r": "1", "read-set": "level", "speculative-retry": "5ms"}, 0, 12, 0.8},
+		"routing, nothing does not count": {map[string]string{"w": "1", "r": "1", "routing": "client", "notfound-ok": "off", "sloppy": "on"}, 0, 12, 0.8},
+		"the defaults":                    {nil, 20 * time.Millisecond, 40, 0.8},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

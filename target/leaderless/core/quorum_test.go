@@ -227,3 +227,33 @@ func TestSettingsOfQuorumsThatAreRefused(t *testing.T) {
 	assert.Equal(t, "each-quorum", s.Map()["write-level"])
 	assert.True(t, s.Overlaps())
 }
+
+// Four answers are as many as each-quorum needs, but not if three are of one data centre.
+func TestEachQuorumNeedsEveryDatacenter(t *testing.T) {
+	s := spreadSettings(t, 2, 4, 3, "read-level", "each-quorum", "repair", "off")
+	homes := s.ring.PreferenceList("k", 3)
+	var local, far []NodeID
+	for _, home := range homes {
+		if s.Datacenter(home) == 0 {
+			local = append(local, home)
+		} else {
+			far = append(far, home)
+		}
+	}
+	b := newSolo(t, NodeID(6-int(local[0]+local[1]+local[2])), s) // the one of dc1 that is no home replica
+	out := b.request(Request{ID: 9, Kind: RequestGet, Key: "k"})
+	require.Len(t, out.Messages, 6)
+	number := out.Messages[0].Request
+	answer := func(from NodeID) int {
+		return len(b.message(Message{Kind: MessageReadAnswer, From: from, To: b.node.id, Request: number, Key: "k"}).Replies)
+	}
+	for _, from := range []NodeID{local[0], local[1], local[2], far[0]} {
+		require.Zero(t, answer(from))
+	}
+	require.Equal(t, 1, answer(far[1]))
+	counted := map[NodeID]bool{}
+	for _, r := range b.out.Replies[0].Evidence.Replicas {
+		counted[r.Node] = r.Counted
+	}
+	require.Equal(t, map[NodeID]bool{local[0]: true, local[1]: true, local[2]: false, far[0]: true, far[1]: true, far[2]: false}, counted)
+}
