@@ -99,11 +99,14 @@ func newPlan(r Request) (*plan.Plan, target.System, error) {
 		return nil, nil, err
 	}
 	forTarget, forWorkload := shareSettings(r.Settings, r.Target, workload)
-	if forTarget, err = withProfile(r.Target, r.Profile, forTarget); err != nil {
-		return nil, nil, err
-	}
 	workloadSettings, err := workloads.Resolve(workload, forWorkload)
 	if err != nil {
+		return nil, nil, err
+	}
+	if r.Profile != "" {
+		forTarget = withDataType(r.Target, workload, workloadSettings, forTarget)
+	}
+	if forTarget, err = withProfile(r.Target, r.Profile, forTarget); err != nil {
 		return nil, nil, err
 	}
 	system, err := r.Target.Configure(r.Nodes, withNeeds(r.Target, workload, workloadSettings, forTarget))
@@ -258,6 +261,33 @@ func shareSettings(given map[string]string, under target.Target, w workloads.Wor
 		}
 	}
 	return forTarget, forWorkload
+}
+
+// withDataType adds to those given, where the workload needs a data type, that
+// and the defaults of all that is about plain registers, so that it comes before a profile.
+func withDataType(under target.Target, w workloads.Workload, settings, given map[string]string) map[string]string {
+	needer, ok := w.(workloads.Needer)
+	if !ok {
+		return given
+	}
+	kind, needed := needer.Needs(settings)[workloads.DataType]
+	if _, asked := given[workloads.DataType]; !needed || asked {
+		return given
+	}
+	out := maps.Clone(given)
+	if out == nil {
+		out = map[string]string{}
+	}
+	for _, s := range under.Describe() {
+		_, asked := given[s.Name]
+		switch {
+		case s.Name == workloads.DataType:
+			out[s.Name] = kind
+		case !asked && slices.Contains(workloads.OfRegisters(), s.Name):
+			out[s.Name] = s.Default
+		}
+	}
+	return out
 }
 
 // withNeeds adds the settings of the target that the workload needs, as far as
