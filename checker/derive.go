@@ -62,11 +62,18 @@ func (t *timeline) deduce(f finding, o Options) (d deduction) {
 			d = undetermined("the derivation failed (%v), which is a defect of this program: please report it with the history", r)
 		}
 	}()
-	if o.Evidence == nil || !t.explicable(&f) {
+	explicable := t.explicable(&f)
+	if o.Evidence == nil || !explicable && !t.dotted(&f) {
 		return deduction{}
 	}
 	k := gatherFacts(t, f, o)
 	if !k.told {
+		return deduction{}
+	}
+	if d, found := k.forgotten(); found {
+		return d
+	}
+	if !explicable {
 		return deduction{}
 	}
 	switch {
@@ -214,13 +221,18 @@ func (k *facts) lost(w *fact, version string, q inquiry) (d deduction, found boo
 			d, found = undetermined("%s answered with a version that is not older than that of %s", h.node, k.name(w)), true
 			continue
 		}
-		var last string
+		var last, disk string
 		for _, r := range k.restarts(h.node, h.by.o.Start, finish(q.by.o)) {
-			if r.at >= h.by.o.Start {
+			if r.at >= h.by.o.Start && r.emptied {
+				disk = r.what
+			} else if r.at >= h.by.o.Start {
 				last = r.what
 			}
 		}
 		had := fmt.Sprintf("%s %s %s (%s) by %s", h.node, h.did, k.name(w), versionOrNothing(version), clock(finish(h.by.o)))
+		if disk != "" {
+			return deduction{CauseLostData, fmt.Sprintf("%s, %s, and then %s", had, disk, k.answered(q, a.version))}, true
+		}
 		if last != "" {
 			return deduction{CauseNotDurable, fmt.Sprintf("%s, %s, and then %s: what it had promised was not on its disk", had, last, k.answered(q, a.version))}, true
 		}
