@@ -26,13 +26,14 @@ import "slices"
 //	local quorums of several data centres               local-quorum
 //	plain writes beside compare-and-set                 plain-write-over-compare-and-set
 //	reads past the ballots of compare-and-set           uncommitted-compare-and-set
+//	actors that forget, one clock given twice           actor-amnesia
 //
 // A write concurrent with a read may show or not: that is no violation and
 // has no cause. The other known limits have none yet: what a store tells of
 // single operations does not prove them (equal timestamps in rows, tombstones
 // that were purged, or that outlive a new value), or their findings are about
 // counts of siblings and of elements, for which no rule looks at the evidence
-// (blind puts, vectors without dots, pruning, actors that forget, unions,
+// (blind puts, vectors without dots, pruning, unions,
 // counters), or about several keys.
 const (
 	CauseNoOverlap        = "no-overlap"
@@ -54,6 +55,7 @@ const (
 	CauseLocalQuorum      = "local-quorum"
 	CausePlainOverCAS     = "plain-write-over-compare-and-set"
 	CauseUncommittedCAS   = "uncommitted-compare-and-set"
+	CauseActorAmnesia     = "actor-amnesia"
 	// CauseUnknown says that there was evidence and that it proves none of the others.
 	CauseUnknown = "cause not determined"
 )
@@ -128,6 +130,9 @@ func Causes() []CauseDescription {
 		{CauseUncommittedCAS,
 			"A compare-and-set that had not been committed on all replicas was read by one request, and not by a later one that asked the replicas without a ballot.",
 			"Read such keys at the level serial (read-level=serial), which finishes what it meets. The price is a round trip that a majority must answer, and that reads hinder writes."},
+		{CauseActorAmnesia,
+			"A node gave two writes of a key the same place in its vector clock, because it had forgotten the first: to the replicas that know the one, the other is the same or long replaced.",
+			"actor-epochs=on lets a node that may have forgotten count on under a new name; fsync=always lets it forget less. The price is one more entry in the vectors."},
 	}
 }
 

@@ -62,11 +62,18 @@ func (t *timeline) deduce(f finding, o Options) (d deduction) {
 			d = undetermined("the derivation failed (%v), which is a defect of this program: please report it with the history", r)
 		}
 	}()
-	if o.Evidence == nil || !t.explicable(&f) {
+	explicable := t.explicable(&f)
+	if o.Evidence == nil || !explicable && !t.dotted(&f) {
 		return deduction{}
 	}
 	k := gatherFacts(t, f, o)
 	if !k.told {
+		return deduction{}
+	}
+	if d, found := k.forgotten(); found {
+		return d
+	}
+	if !explicable {
 		return deduction{}
 	}
 	switch {
