@@ -42,6 +42,8 @@ type Config struct {
 	Settings map[string]string
 	// CompactAt is the size of the log, in bytes, from which it is compacted. 0: wal.DefaultCompactAt.
 	CompactAt int64
+	// FirstIncarnation is that of a node whose Data is empty; see wal.Options. 0: 1.
+	FirstIncarnation uint32
 	// Wall is the node's wall clock, in nanoseconds since 1970. nil: the machine's.
 	Wall func() int64
 	// Logger gets what an operator should know. nil: nowhere.
@@ -149,6 +151,7 @@ func (s *Server) boot(config Config) error {
 			logger.Info("the log was restored from there by an earlier start, and was left as it is")
 		}
 	}
+	options.FirstIncarnation = config.FirstIncarnation
 	log, recovered, err := wal.Open(config.Data, options)
 	if err != nil {
 		return err

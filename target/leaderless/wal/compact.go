@@ -177,11 +177,12 @@ func readSnapshot(path string) ([][]byte, error) {
 	return records, nil
 }
 
-// nextIncarnation raises the count of starts in the directory and returns it.
-func nextIncarnation(dir string, empty bool) (uint32, error) {
+// nextIncarnation raises the count of starts in the directory and returns it;
+// first is the one of a directory that was never used.
+func nextIncarnation(dir string, empty bool, first uint32) (uint32, error) {
 	path := filepath.Join(dir, incarnationName)
 	text, err := os.ReadFile(path)
-	last := uint64(0)
+	last := uint64(max(first, 1)) - 1
 	switch {
 	case errors.Is(err, os.ErrNotExist) && empty:
 	case errors.Is(err, os.ErrNotExist):

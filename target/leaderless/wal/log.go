@@ -40,6 +40,10 @@ type Options struct {
 	EagerDelay time.Duration
 	// CompactAt is the size of the segments, in bytes, from which CompactionDue says true. 0: DefaultCompactAt.
 	CompactAt int64
+	// FirstIncarnation is the one to begin with in a directory that was never
+	// used. 0: 1. A node whose directory may be lost as a whole, the count of
+	// its starts included, needs one that no earlier life of it had.
+	FirstIncarnation uint32
 }
 
 // Stats are the log's counters since Open.

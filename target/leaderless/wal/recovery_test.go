@@ -259,3 +259,21 @@ func FuzzSegment(f *testing.F) {
 		}
 	})
 }
+
+func TestANodeThatLostItsDirectoryBeginsWhereItIsTold(t *testing.T) {
+	dir := t.TempDir()
+	for _, start := range []struct {
+		dir   string
+		first uint32
+		want  uint32
+	}{
+		{dir, 0, 1},
+		{dir, 1000, 2}, // it has counted
+		{t.TempDir(), 1000, 1000},
+	} {
+		l, recovered, err := Open(start.dir, Options{Mode: Always, FirstIncarnation: start.first})
+		require.NoError(t, err)
+		assert.Equal(t, start.want, recovered.Incarnation)
+		require.NoError(t, l.Close())
+	}
+}

@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/refute-lab/refute/target/leaderless/core"
 	"github.com/refute-lab/refute/target/leaderless/server"
@@ -118,6 +119,19 @@ func (o *options) complete() error {
 	return err
 }
 
+// incarnationsPerSecond is how often a node may start in the long run without
+// its incarnation getting ahead of the time.
+const incarnationsPerSecond = 16
+
+// firstIncarnation is where a node that finds no count of its starts begins:
+// at a number that grows with the time, so that one that has lost its disk, and
+// the count with it, makes no version a second time that it made before
+// (Cassandra's generation is of that kind). It lasts until 2034.
+func firstIncarnation(now time.Time) uint32 {
+	since := now.Sub(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	return uint32(min(max(since/(time.Second/incarnationsPerSecond), 1), 1<<31))
+}
+
 // serve runs the node until it is told to end or can't go on.
 func serve(o *options, stderr io.Writer) error {
 	signals := make(chan os.Signal, 1)
@@ -131,6 +145,7 @@ func serve(o *options, stderr io.Writer) error {
 		return errors.Join(fmt.Errorf("listen for clients: %w", err), o.config.Nodes.Close())
 	}
 	o.config.Logger = slog.New(slog.NewTextHandler(stderr, nil))
+	o.config.FirstIncarnation = firstIncarnation(time.Now())
 	node, err := server.Start(o.config)
 	if err != nil {
 		return err
