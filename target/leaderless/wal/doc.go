@@ -63,8 +63,7 @@
 //
 // A file beside the segments counts the starts of the node (the incarnation);
 // it is raised and fsynced before Open returns, so that no two lives of a node
-// share a number. Where the count itself is lost with the directory, the next
-// life begins at Options.FirstIncarnation. A lock file keeps two processes from one directory.
+// share a number. A lock file keeps two processes from one directory.
 //
 // # Limits
 //

@@ -119,19 +119,6 @@ func (o *options) complete() error {
 	return err
 }
 
-// incarnationsPerSecond is how often a node may start in the long run without
-// its incarnation getting ahead of the time.
-const incarnationsPerSecond = 16
-
-// firstIncarnation is where a node that finds no count of its starts begins:
-// at a number that grows with the time, so that one that has lost its disk, and
-// the count with it, makes no version a second time that it made before
-// (Cassandra's generation is of that kind). It lasts until 2034.
-func firstIncarnation(now time.Time) uint32 {
-	since := now.Sub(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
-	return uint32(min(max(since/(time.Second/incarnationsPerSecond), 1), 1<<31))
-}
-
 // serve runs the node until it is told to end or can't go on.
 func serve(o *options, stderr io.Writer) error {
 	signals := make(chan os.Signal, 1)
@@ -185,4 +172,13 @@ func printHelp(flags *flag.FlagSet, w io.Writer) {
 	for _, s := range core.Describe() {
 		fmt.Fprintf(w, "  %-16s %s\n  %-16s values: %s; default: %s\n", s.Name, s.Help, "", s.Values, s.Default)
 	}
+}
+
+// firstIncarnation is the incarnation of a node with an empty directory: the
+// seconds since 2025. It may be its first life, or the disk of all its earlier
+// ones is lost; then this number is greater than any of theirs, unless it was
+// started more often than once a second on average, or the clock is wrong.
+func firstIncarnation(now time.Time) uint32 {
+	since := now.Sub(time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC))
+	return uint32(min(max(int64(since/time.Second), 1), 1<<31))
 }
