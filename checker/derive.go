@@ -62,24 +62,66 @@ func (t *timeline) deduce(f finding, o Options) (d deduction) {
 			d = undetermined("the derivation failed (%v), which is a defect of this program: please report it with the history", r)
 		}
 	}()
-	if o.Evidence == nil || !t.explicable(&f) {
+	if o.Evidence == nil {
+		return deduction{}
+	}
+	rule := t.ruleOf(&f)
+	if rule == nil {
 		return deduction{}
 	}
 	k := gatherFacts(t, f, o)
 	if !k.told {
 		return deduction{}
 	}
+	return rule(k)
+}
+
+// ruleOf is what derives the cause of such a finding; nil where the rules do not speak of it.
+func (t *timeline) ruleOf(f *finding) func(*facts) deduction {
+	swaps := func() bool {
+		return slices.ContainsFunc(f.positions, func(p int32) bool { return t.operations[p].F == history.FCAS })
+	}
+	switch f.class {
+	case classTooManySiblings:
+		return (*facts).exploded
+	case classMixedRow:
+		return (*facts).mixed
+	case classOvercount, classCounterHigh:
+		return (*facts).overcounted
+	case classStaleSwap, classFork, classPinned:
+		if swaps() {
+			return (*facts).swapped
+		}
+	}
+	if !t.explicable(f) {
+		return nil
+	}
 	switch {
 	case len(f.held) > 0:
-		return k.diverged()
+		return (*facts).diverged
 	case f.class == classFailed:
-		return k.failed()
+		return (*facts).failed
 	case f.class == classReturned:
-		return k.returned()
+		return (*facts).returned
 	case f.class == classOther:
-		return k.nameless()
+		return (*facts).nameless
 	}
-	return k.missed(miss{newer: f.newer, older: f.older, shown: f.shown, seen: f.first, read: f.second})
+	return (*facts).overlooked
+}
+
+// overlooked: the finding's read did not show the newer write.
+func (k *facts) overlooked() deduction {
+	f := &k.f
+	if f.class == classResurrected {
+		if d, found := k.united(); found {
+			return d
+		}
+	}
+	m := miss{newer: f.newer, older: f.older, shown: f.shown, seen: f.first, read: f.second}
+	if f.class == classResurrected || f.class == classDiscarded {
+		m.seen = none // f.first is a read of nothing
+	}
+	return k.across(k.missed(m))
 }
 
 // explicable says whether the finding is one that the rules speak of.
@@ -88,7 +130,7 @@ func (t *timeline) explicable(f *finding) bool {
 		return true
 	}
 	writes := func(p int32) bool {
-		return p != none && (t.operations[p].F == history.FWrite || t.operations[p].F == history.FCAS)
+		return p != none && (t.operations[p].F == history.FWrite || t.operations[p].F == history.FCAS || t.operations[p].F == history.FDelete)
 	}
 	if f.class == classOther {
 		return !slices.ContainsFunc(f.positions, func(p int32) bool {
@@ -96,7 +138,11 @@ func (t *timeline) explicable(f *finding) bool {
 			return o.F != history.FRead && o.F != history.FWrite || o.Output.Kind() == history.List
 		})
 	}
-	if f.second == none || t.operations[f.second].F != history.FRead || t.operations[f.second].Output.Kind() == history.List {
+	if f.second == none || t.operations[f.second].F != history.FRead {
+		return false
+	}
+	// A list of siblings is what the rules speak of, rows and sets are not.
+	if t.operations[f.second].Output.Kind() == history.List && (f.newer == none || t.operations[f.newer].Input.Kind() == history.List) {
 		return false
 	}
 	if f.class == classFailed {
@@ -121,6 +167,9 @@ func (k *facts) missed(m miss) deduction {
 	q := reading(r)
 	if len(q.answers) == 0 {
 		return undetermined("the store did not tell which replicas answered %s", k.name(r))
+	}
+	if w := k.of(m.newer); w.causal() != nil || r.causal() != nil {
+		return k.missedCausally(m, w, r)
 	}
 	newer := k.versionOf(m.newer)
 	if newer == "" {
@@ -221,6 +270,9 @@ func (k *facts) lost(w *fact, version string, q inquiry) (d deduction, found boo
 			}
 		}
 		had := fmt.Sprintf("%s %s %s (%s) by %s", h.node, h.did, k.name(w), versionOrNothing(version), clock(finish(h.by.o)))
+		if d, found := k.purged(w, h, a, q, had); found {
+			return d, true
+		}
 		if last != "" {
 			return deduction{CauseNotDurable, fmt.Sprintf("%s, %s, and then %s: what it had promised was not on its disk", had, last, k.answered(q, a.version))}, true
 		}
