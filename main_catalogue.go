@@ -32,13 +32,14 @@ func catalogueCommand(stdout, stderr io.Writer) *cobra.Command {
 		Long: `Lists the thirty known limits of leaderless stores. With a number or a name it
 shows one: it runs the plan and its twin, which differs in one setting, in simulation
 with several seeds, or on containers with --on docker, and tells the symptom, its
-cause, what the twin does instead, and at what price. all shows all that have a plan.
+cause, what the twin does instead, and at what price. all shows all that have a plan
+(on containers: all whose faults containers can make), a line each.
 
 The plans are in target/leaderless/catalogue; refute run --plan FILE runs one by itself.
 
-Exit codes: 0 everything is as described (the plan refutes the claim for most seeds, with
-the stated cause; the twin for none), 1 it is not, 2 something stayed undecided,
-3 the run on containers is invalid, 254 wrong usage, 255 the harness itself failed.`,
+Exit codes: 0 everything is as described (the plan refutes the claim for most seeds or
+repetitions, with the stated cause; the twin for none), 1 it is not, 2 something stayed
+undecided, 3 all repetitions on containers are invalid, 254 wrong usage, 255 the harness itself failed.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return fmt.Errorf("catalogue takes one item, and was given %q", strings.Join(args, " "))
@@ -154,12 +155,9 @@ func (f *catalogueFlags) simulated(parent context.Context, item catalogue.Item, 
 	return harness.ShowItem(ctx, request)
 }
 
-func (f *catalogueFlags) onContainers(parent context.Context, item catalogue.Item, stdout, stderr io.Writer) error {
-	ctx, interrupt, stop := signals(parent)
-	defer stop()
-	progress, terminal, width := progressOf(f.json, f.quiet, stdout, stderr)
-	repeated, err := harness.RepeatItem(ctx, item, harness.Repetitions{Repetitions: f.repeat,
-		Performance: harness.Performance{Out: f.out, Progress: progress, Terminal: terminal, Width: width, Interrupt: interrupt}})
+// onContainers runs one item on containers.
+func (f *catalogueFlags) onContainers(ctx context.Context, item catalogue.Item, stdout, stderr io.Writer) error {
+	repeated, err := f.repeated(ctx, item, stdout, stderr)
 	if err != nil {
 		return err
 	}
@@ -167,17 +165,29 @@ func (f *catalogueFlags) onContainers(parent context.Context, item catalogue.Ite
 	return show(repeated, f.json, stdout, colours)
 }
 
-// showAll runs every item that has a plan, a line each, without run folders.
+// repeated performs one item on containers.
+func (f *catalogueFlags) repeated(parent context.Context, item catalogue.Item, stdout, stderr io.Writer) (*harness.ItemRepeated, error) {
+	ctx, interrupt, stop := signals(parent)
+	defer stop()
+	progress, terminal, width := progressOf(f.json, f.quiet, stdout, stderr)
+	return harness.RepeatItem(ctx, item, harness.Repetitions{Repetitions: f.repeat,
+		Performance: harness.Performance{Out: f.out, Progress: progress, Terminal: terminal, Width: width, Interrupt: interrupt}})
+}
+
+// showAll runs every item that has a plan, a line each: in simulation without run folders.
 func (f *catalogueFlags) showAll(ctx context.Context, stdout, stderr io.Writer) error {
-	if f.on != harness.OnSim {
-		return fmt.Errorf("all items run in simulation only: name one for containers")
-	}
 	worst := 0
 	for _, item := range catalogue.Items() {
 		if item.Missing != "" || f.twin && !item.HasTwin() {
 			continue
 		}
-		shown, err := f.simulated(ctx, item, "", stdout, stderr)
+		if why := harness.NotOnContainers(item); f.on == harness.OnDocker && why != "" {
+			if !f.json {
+				fmt.Fprintf(stdout, "%3d  %-36s %-19s not on containers: %s\n", item.Number, item.Name, item.Claim, why)
+			}
+			continue
+		}
+		shown, err := f.one(ctx, item, stdout, stderr)
 		if err != nil {
 			return err
 		}
@@ -196,4 +206,20 @@ func (f *catalogueFlags) showAll(ctx context.Context, stdout, stderr io.Writer) 
 		return verdictError{worst}
 	}
 	return nil
+}
+
+// lined is what became of an item, in a line.
+type lined interface {
+	Line() string
+	ExitCode() int
+}
+
+// one runs one of all items.
+func (f *catalogueFlags) one(ctx context.Context, item catalogue.Item, stdout, stderr io.Writer) (lined, error) {
+	if f.on == harness.OnSim {
+		return f.simulated(ctx, item, "", stdout, stderr)
+	}
+	quiet := *f
+	quiet.quiet = true
+	return quiet.repeated(ctx, item, stdout, stderr)
 }

@@ -63,7 +63,6 @@ func TestCatalogueRefusesWhatMakesNoSense(t *testing.T) {
 		{[]string{"1", "--seeds", "0"}, "0 seeds: want 1…"},
 		{[]string{"4", "--twin"}, "has no twin"},
 		{[]string{"26", "--on", "docker"}, "only the simulation can do it"},
-		{[]string{"all", "--on", "docker"}, "in simulation only"},
 	} {
 		oneLine(t, c.want, append([]string{"catalogue"}, c.arguments...)...)
 	}

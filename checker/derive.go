@@ -263,15 +263,23 @@ func (k *facts) lost(w *fact, version string, q inquiry) (d deduction, found boo
 			d, found = undetermined("%s answered with a version that is not older than that of %s", h.node, k.name(w)), true
 			continue
 		}
-		var last string
+		var last, disk string
 		for _, r := range k.restarts(h.node, h.by.o.Start, finish(q.by.o)) {
-			if r.at >= h.by.o.Start {
+			if r.at >= h.by.o.Start && r.emptied {
+				disk = r.what
+			} else if r.at >= h.by.o.Start {
 				last = r.what
 			}
 		}
 		had := fmt.Sprintf("%s %s %s (%s) by %s", h.node, h.did, k.name(w), versionOrNothing(version), clock(finish(h.by.o)))
-		if d, found := k.purged(w, h, a, q, had); found {
-			return d, true
+		if p, applies := k.purged(w, h, a, q, had); applies {
+			if d, found = p, true; p.cause != CauseUnknown {
+				return d, true
+			}
+			continue
+		}
+		if disk != "" {
+			return deduction{CauseLostData, fmt.Sprintf("%s, %s, and then %s", had, disk, k.answered(q, a.version))}, true
 		}
 		if last != "" {
 			return deduction{CauseNotDurable, fmt.Sprintf("%s, %s, and then %s: what it had promised was not on its disk", had, last, k.answered(q, a.version))}, true

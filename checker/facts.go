@@ -290,10 +290,12 @@ func (q *inquiry) asked(node string) *replicaAnswer {
 type restart struct {
 	at   int64
 	what string
+	// emptied: it started again with another disk.
+	emptied bool
 }
 
 // ends names the faults that end a process or take its memory, as nemeses call them.
-var ends = map[string]string{"kill": "was killed", "power": "lost its power", "disk full": "stopped because its disk was full"}
+var ends = map[string]string{"kill": "was killed", "power": "lost its power", "disk full": "stopped because its disk was full", "disk-loss": "lost its disk"}
 
 // restarts lists how the node's process ended between the two times, in order
 // of time. A fault that was already in force at the first counts if it was
@@ -306,13 +308,13 @@ func (k *facts) restarts(node string, from, to int64) (list []restart) {
 			what, does = ends[f.Kind+" "+f.Shape]
 		}
 		if does && f.Start <= to && f.End >= from && slices.Contains(f.Targets, node) {
-			list = append(list, restart{f.Start, what + " at " + clock(f.Start) + " (" + f.ID + ")"})
+			list = append(list, restart{f.Start, what + " at " + clock(f.Start) + " (" + f.ID + ")", f.Kind == "disk-loss"})
 		}
 	}
 	for i := range k.t.operations {
 		o := &k.t.operations[i]
 		if o.F == history.FCrash && o.Process == history.Nemesis && o.Node == node && from <= o.Start && o.Start <= to {
-			list = append(list, restart{o.Start, "ended by itself at " + clock(o.Start)})
+			list = append(list, restart{at: o.Start, what: "ended by itself at " + clock(o.Start)})
 		}
 	}
 	slices.SortStableFunc(list, func(a, b restart) int { return cmp.Compare(a.at, b.at) })

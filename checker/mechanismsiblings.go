@@ -104,11 +104,6 @@ func (k *facts) forgot(dot string, w *fact) string {
 	if list := k.restarts(node, 0, w.o.Start); len(list) > 0 {
 		return " (" + node + " " + list[len(list)-1].what + ")"
 	}
-	for i := range k.t.faults {
-		if f := &k.t.faults[i]; f.Kind == "disk-loss" && f.Start <= w.o.Start && slices.Contains(f.Targets, node) {
-			return fmt.Sprintf(" (%s lost its disk at %s, %s)", node, clock(f.Start), f.ID)
-		}
-	}
 	return ""
 }
 

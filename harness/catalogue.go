@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -107,11 +108,31 @@ func ItemBackends(item catalogue.Item) []string {
 	if err != nil {
 		return nil
 	}
-	backends := []string{OnSim}
 	if nemesis.ContainerCaps().AllowSchedule(p.Schedule) == nil {
-		backends = append(backends, OnDocker)
+		return []string{OnSim, OnDocker}
 	}
-	return backends
+	return []string{OnSim}
+}
+
+// NotOnContainers says why an item cannot be shown on containers; empty if it can.
+func NotOnContainers(item catalogue.Item) string {
+	p, err := item.LoadPlan()
+	if err != nil {
+		return err.Error()
+	}
+	refused, _ := nemesis.ContainerCaps().AllowSchedule(p.Schedule).(interface{ Unwrap() []error })
+	if refused == nil {
+		return ""
+	}
+	var reasons []string
+	for _, err := range refused.Unwrap() {
+		reason := err.Error()
+		if r := (*nemesis.RefusedError)(nil); errors.As(err, &r) {
+			reason = r.Kind + ": " + r.Reason
+		}
+		reasons = append(reasons, reason)
+	}
+	return strings.Join(reasons, "; ")
 }
 
 // ShowItem runs an item's plan and its twin in simulation, each with the same
@@ -336,25 +357,6 @@ func (s *ItemShown) ExitCode() int {
 		return ExitCode(checker.Unknown)
 	}
 	return ExitCode(checker.Holds)
-}
-
-// RepeatItem performs an item's plan again and again on containers, then its
-// twin. A refutation of the plan is what must happen, so that its exit code is
-// 0. Errors are *UsageError, also for faults that containers cannot make, or
-// *FailureError.
-func RepeatItem(ctx context.Context, item catalogue.Item, r Repetitions) (*Repeated, error) {
-	performed, twin, err := ItemPlans(item, OnDocker)
-	if err != nil {
-		return nil, err
-	}
-	r.Plan, r.System = performed.Plan, performed.System
-	if !item.Legal {
-		r.Plan.Expect = []string{"refuted:" + item.Claim}
-	}
-	if twin != nil {
-		r.Twin = twin
-	}
-	return Repeat(ctx, r)
 }
 
 // wrapped breaks a text into lines of at most width columns, each after the indentation.

@@ -2,7 +2,6 @@ package harness
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -99,11 +98,14 @@ func newPlan(r Request) (*plan.Plan, target.System, error) {
 		return nil, nil, err
 	}
 	forTarget, forWorkload := shareSettings(r.Settings, r.Target, workload)
-	if forTarget, err = withProfile(r.Target, r.Profile, forTarget); err != nil {
-		return nil, nil, err
-	}
 	workloadSettings, err := workloads.Resolve(workload, forWorkload)
 	if err != nil {
+		return nil, nil, err
+	}
+	if r.Profile != "" {
+		forTarget = withDataType(r.Target, workload, workloadSettings, forTarget)
+	}
+	if forTarget, err = withProfile(r.Target, r.Profile, forTarget); err != nil {
 		return nil, nil, err
 	}
 	system, err := r.Target.Configure(r.Nodes, withNeeds(r.Target, workload, workloadSettings, forTarget))
@@ -236,64 +238,6 @@ func (r *Request) wan(s *plan.Surroundings, system target.System) error {
 func errSlowLinks(latency, jitter time.Duration, remedy string) error {
 	return fmt.Errorf("a wan latency of %s, a jitter of %s: only the simulation can slow down the links between data centres (on containers the agents cut links, but do not slow them down): use --on sim, or %s",
 		max(latency, 0), max(jitter, 0), remedy)
-}
-
-// shareSettings tells the target's settings from the workload's by their
-// names. A name that both have is about both, as the number of data centres.
-func shareSettings(given map[string]string, under target.Target, w workloads.Workload) (forTarget, forWorkload map[string]string) {
-	forTarget, forWorkload = map[string]string{}, map[string]string{}
-	ofWorkload, both := map[string]bool{}, map[string]bool{}
-	for _, s := range under.Describe() {
-		both[s.Name] = true
-	}
-	for _, s := range w.Settings() {
-		ofWorkload[s.Name] = true
-	}
-	for name, value := range given {
-		if ofWorkload[name] {
-			forWorkload[name] = value
-		}
-		if !ofWorkload[name] || both[name] {
-			forTarget[name] = value // the target refuses what it does not know, by name
-		}
-	}
-	return forTarget, forWorkload
-}
-
-// withNeeds adds the settings of the target that the workload needs, as far as
-// the target has them, to those given, which come first.
-func withNeeds(under target.Target, w workloads.Workload, settings, given map[string]string) map[string]string {
-	needer, ok := w.(workloads.Needer)
-	if !ok {
-		return given
-	}
-	out, needs := maps.Clone(given), needer.Needs(settings)
-	if out == nil {
-		out = map[string]string{}
-	}
-	for _, s := range under.Describe() {
-		if value, needed := needs[s.Name]; needed {
-			if _, asked := given[s.Name]; !asked {
-				out[s.Name] = value
-			}
-		}
-	}
-	return out
-}
-
-// withProfile adds the settings of the target's profile, if one is named, to
-// those given, which come first.
-func withProfile(under target.Target, profile string, given map[string]string) (map[string]string, error) {
-	if profile == "" {
-		return given, nil
-	}
-	p, err := target.FindProfile(under, profile)
-	if err != nil {
-		return nil, err
-	}
-	settings := p.Map()
-	maps.Copy(settings, given)
-	return settings, nil
 }
 
 // AllClaims stands for every claim that any run of the workload can decide,

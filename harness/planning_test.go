@@ -87,3 +87,22 @@ func TestQuietWaitsForAntiEntropy(t *testing.T) {
 	assert.Greater(t, quiet(map[string]string{"anti-entropy": "scheduled"}), 30*time.Second, "two rounds and more")
 	assert.Greater(t, quiet(map[string]string{"anti-entropy": "scheduled", "anti-entropy-every": "1m"}), 2*time.Minute)
 }
+
+// A workload's data type comes before a profile, what was asked for before both.
+func TestWorkloadsBringTheSettingsThatTheyNeed(t *testing.T) {
+	settings := func(workload, profile string, asked map[string]string) map[string]string {
+		p, _, err := NewPlan(Request{Target: leaderless.New(), Nodes: 5, Workload: workload, Profile: profile, Settings: asked,
+			Claims: []string{AllClaims}, Concurrency: 5, Backend: OnSim, TimeLimit: 10 * time.Second, OperationTimeout: time.Second, Rate: -1})
+		require.NoError(t, err)
+		return p.Target.Settings
+	}
+	for _, profile := range []string{"", "riak", "cassandra", "voldemort", "dynamo"} {
+		s := settings("counter", profile, nil)
+		assert.Equal(t, "counter", s["data-type"], profile)
+		assert.Equal(t, "lww", s["resolver"], profile)
+	}
+	assert.Equal(t, "50", settings("register", "riak", nil)["prune-entries"])
+	assert.Equal(t, "version-vector", settings("cart", "voldemort", nil)["resolver"])
+	assert.Equal(t, "dotted", settings("cart", "", nil)["resolver"])
+	assert.Equal(t, "register", settings("counter", "", map[string]string{"data-type": "register"})["data-type"])
+}

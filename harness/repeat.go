@@ -23,8 +23,9 @@ type Repetitions struct {
 	Repetitions int
 	// Controls is how often its control is; 0 stands for as often as the plan.
 	Controls int
-	// Twin, if not nil, is the control: a plan that differs in a setting. By
-	// default it is the target made safe, or the plan without its faults.
+	// Twin, if not nil, is the control: a plan that differs in a setting. It is
+	// performed in any case. By default the control is the target made safe, or
+	// the plan without its faults, and performed if there is something to explain.
 	Twin *Performance
 }
 
@@ -132,7 +133,7 @@ func (r *repeater) repeat(ctx context.Context) (*Repeated, error) {
 		return nil, err
 	}
 	// Where nothing was refuted there is nothing that the control could explain.
-	if document.Refuted > 0 && !interrupted(r.Interrupt) {
+	if (document.Refuted > 0 || r.Twin != nil) && !interrupted(r.Interrupt) {
 		if err := r.control(ctx, document); err != nil {
 			return nil, err
 		}
@@ -288,6 +289,13 @@ func (r *repeater) one(ctx context.Context, where, title string, p Performance, 
 		observer.Log("%s", w)
 	}
 	one := newRepetition(p.Plan, report, run.crashes.Load())
+	if len(p.Plan.Operations) > 0 {
+		operations, _, err := file.ReadAll(ctx)
+		if err != nil {
+			return nil, err
+		}
+		one.Reads = mainReads(operations)
+	}
 	if one.Verdict == checker.Refuted && r.report == "" {
 		r.report = path.Join(where, results.ReportFile)
 		_, err = results.Write(folder, report, results.Options{})

@@ -51,7 +51,7 @@ func TestASkewedClockIsRefutedAgainAndAgainOnContainers(t *testing.T) {
 	assert.Equal(t, checker.Refuted, d.Verdict)
 	assert.Equal(t, 2, d.Refuted, "%v", d.Statement)
 	require.Len(t, d.Claims, 1)
-	assert.Equal(t, ClaimCount{Claim: checker.Linearizable, Refuted: 2, Classes: map[string]int{"stale-read": 2}}, d.Claims[0])
+	assert.Equal(t, ClaimCount{Claim: checker.Linearizable, Refuted: 2, Classes: map[string]int{"stale-read": 2}, Causes: map[string]int{"clock-skew-last-write-wins": 2}}, d.Claims[0])
 	require.NotNil(t, d.Control)
 	assert.Equal(t, ControlSafeTarget, d.Control.Kind)
 	assert.Equal(t, map[string]string{"repair": "abd"}, d.Control.Settings)

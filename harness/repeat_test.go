@@ -344,11 +344,11 @@ func outcomes(text string) Series {
 		one := &Repetition{Verdict: checker.Refuted}
 		switch c {
 		case 'r', 'x':
-			one.Refuted = []Refutation{{checker.Linearizable, []string{"stale-read"}}}
+			one.Refuted = []Refutation{{checker.Linearizable, []string{"stale-read"}, checker.CauseUnknown}}
 		case 'i':
-			one.Refuted = []Refutation{{checker.Linearizable, []string{"new-old-inversion"}}}
+			one.Refuted = []Refutation{{checker.Linearizable, []string{"new-old-inversion"}, checker.CauseUnknown}}
 		case 'l':
-			one.Refuted = []Refutation{{checker.NoLostWrites, []string{"vanished"}}}
+			one.Refuted = []Refutation{{checker.NoLostWrites, []string{"vanished"}, checker.CauseUnknown}}
 		case 'h':
 			one.Verdict = checker.Holds
 		case 'u':

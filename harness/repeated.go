@@ -80,6 +80,9 @@ type ClaimCount struct {
 	Refuted int    `json:"refuted"`
 	// Classes maps each class of anomaly to the number of repetitions that had it.
 	Classes map[string]int `json:"classes"`
+	// Causes maps the cause of each repetition's first witness to the number of
+	// repetitions; where no cause could be derived it is checker.CauseUnknown.
+	Causes map[string]int `json:"causes"`
 }
 
 // Repetition is one repetition as it was judged.
@@ -96,12 +99,17 @@ type Repetition struct {
 	Undecided []string `json:"undecided,omitempty"`
 	// Invalid lists why it does not count; empty if it does.
 	Invalid []string `json:"invalid,omitempty"`
+	// Reads are what the reads of the main phase returned, in the order of
+	// their invocation, where the plan lists its operations.
+	Reads string `json:"reads,omitempty"`
 }
 
 // Refutation is a claim with the classes of anomalies that refute it, in alphabetical order.
 type Refutation struct {
 	Claim   string   `json:"claim"`
 	Classes []string `json:"classes"`
+	// Cause is that of the first witness, by its name among checker.Causes, or checker.CauseUnknown.
+	Cause string `json:"cause"`
 }
 
 // newRepetition says what a history of the plan has shown. crashes is how many
@@ -112,7 +120,7 @@ func newRepetition(p *plan.Plan, report checker.Report, crashes int64) *Repetiti
 		one.Verdict = checker.Merge(one.Verdict, c.Verdict)
 		switch c.Verdict {
 		case checker.Refuted:
-			one.Refuted = append(one.Refuted, Refutation{Claim: c.Claim, Classes: classesOf(c)})
+			one.Refuted = append(one.Refuted, Refutation{Claim: c.Claim, Classes: classesOf(c), Cause: causeOf(c)})
 		case checker.Unknown:
 			one.Undecided = append(one.Undecided, c.Claim)
 		}
@@ -131,6 +139,14 @@ func classesOf(c checker.Result) []string {
 	}
 	slices.Sort(classes)
 	return slices.Compact(classes)
+}
+
+// causeOf is the cause of the claim's first witness.
+func causeOf(c checker.Result) string {
+	if len(c.Witnesses) == 0 {
+		return checker.CauseUnknown
+	}
+	return cmp.Or(c.Witnesses[0].Cause, checker.CauseUnknown)
 }
 
 // unsound lists why the repetition is not what its plan says. That few
@@ -195,12 +211,13 @@ func (s *Series) add(o *Repetition) {
 		i := slices.IndexFunc(s.Claims, func(c ClaimCount) bool { return c.Claim == r.Claim })
 		if i < 0 {
 			i = len(s.Claims)
-			s.Claims = append(s.Claims, ClaimCount{Claim: r.Claim, Classes: map[string]int{}})
+			s.Claims = append(s.Claims, ClaimCount{Claim: r.Claim, Classes: map[string]int{}, Causes: map[string]int{}})
 		}
 		s.Claims[i].Refuted++
 		for _, class := range r.Classes {
 			s.Claims[i].Classes[class]++
 		}
+		s.Claims[i].Causes[r.Cause]++
 	}
 }
 

@@ -155,3 +155,43 @@ func TestRecordedTimesAndIndexesGrowTogether(t *testing.T) {
 	assert.Equal(t, Counts{Invoked: 1600, Ok: 1600}, pool.recorder.Counts())
 	assert.Equal(t, []string{"k"}, pool.recorder.Keys())
 }
+
+// swapper is a client whose compare-and-sets end as the test says.
+type swapper struct {
+	scripted
+	swap func(old *int64, new int64) (target.Swap, error)
+}
+
+func (s swapper) CompareAndSet(_ context.Context, _ string, old *int64, new int64) (target.Swap, error) {
+	return s.swap(old, new)
+}
+
+// What is recorded as invoked is the operation as its client prepared it, from
+// what its process has learnt; another process knows nothing.
+func TestOperationsArePreparedFromWhatTheirProcessKnows(t *testing.T) {
+	m := &memory{}
+	client := swapper{swap: func(_ *int64, new int64) (target.Swap, error) {
+		switch new {
+		case 2:
+			return target.Swap{Actual: target.Reading{Value: 7, Found: true}}, nil
+		case 3:
+			return target.Swap{}, &target.Error{Message: "timeout"}
+		}
+		return target.Swap{Swapped: true}, nil
+	}}
+	pool := newTestClients(m, 1, client)
+	pool.workload = workloads.CAS{}
+	var list []generator.Operation
+	for _, new := range []int64{1, 2, 3, 4} {
+		list = append(list, generator.Operation{F: history.FCAS, Key: "k", Node: "n1", Value: history.IntValue(new)})
+	}
+	require.NoError(t, pool.run(t.Context(), generator.Sequences{list}, false))
+	require.Len(t, m.events, 8)
+	assert.Equal(t, "[null,1]", string(m.events[0].Value.Raw()))
+	assert.Equal(t, []int64{1, 2}, m.events[2].Value.List())
+	assert.Equal(t, history.Fail, m.events[3].Type)
+	assert.Equal(t, []int64{7, 3}, m.events[4].Value.List(), "it was told what is there")
+	assert.Equal(t, history.Info, m.events[5].Type)
+	assert.Equal(t, "[null,4]", string(m.events[6].Value.Raw()), "another process")
+	assert.EqualValues(t, 1, m.events[6].Process)
+}

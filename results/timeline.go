@@ -203,7 +203,7 @@ func (f Fault) class() string {
 	switch kind {
 	case "partition", "pause", "kill", "clock":
 		return kind
-	case "power":
+	case "power", "disk-loss":
 		return "kill" // for a node it is the same
 	}
 	return "other"

@@ -57,6 +57,16 @@ type Needer interface {
 	Needs(settings map[string]string) map[string]string
 }
 
+// DataType is the setting of a target that says what every key is, and
+// OfRegisters are those that are about plain registers alone: a profile's have
+// no meaning where a workload needs another data type.
+const DataType = "data-type"
+
+// OfRegisters: see DataType.
+func OfRegisters() []string {
+	return []string{"resolver", "siblings", "obsolete-puts", "prune-entries", "prune-younger", "prune-older", "sibling-limit", "cas"}
+}
+
 // Config is what a workload's generator depends on.
 type Config struct {
 	Seed        uint64

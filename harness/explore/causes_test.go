@@ -62,6 +62,8 @@ var plantedCauses = map[string]planted{
 		claims: []string{checker.Linearizable}, causes: []string{checker.CauseWriteOnItsWay, checker.CauseFailedWrite}, findings: 20, seeds: 200, share: 0.8},
 	"acknowledged before synced": {settings: map[string]string{"n": "5", "w": "3", "r": "3", "repair": "abd", "fsync": "never"}, kinds: []string{nemesis.Power, nemesis.Partition},
 		claims: everyClaim[:5], causes: []string{checker.CauseNotDurable}, findings: 20, seeds: 400, share: 0.8},
+	"lost disks": {settings: map[string]string{"repair": "abd"}, kinds: []string{nemesis.DiskLoss, nemesis.Partition},
+		claims: everyClaim[:5], causes: []string{checker.CauseLostData}, findings: 20, seeds: 600, share: 0.8},
 	"acknowledged before logged": {settings: map[string]string{"n": "5", "w": "3", "r": "3", "repair": "abd", "acknowledge": "before-log"}, kinds: []string{nemesis.Kill, nemesis.Power},
 		claims: everyClaim[:5], causes: []string{checker.CauseNotDurable}, findings: 20, seeds: 400, share: 0.8},
 	"superseded, successor not synced": {settings: map[string]string{"n": "5", "w": "3", "r": "3", "repair": "abd", "acknowledge": "superseded-early"}, kinds: everyKind,

@@ -47,10 +47,10 @@ func conflictItems() []Item {
 		},
 		{
 			Number: 15, Name: "blind-puts", Title: "each put without a context is a sibling more",
-			Story: "Dotted version vectors; at most 4 siblings are thought to be sane. A client writes again and again and never hands a context back: to the store each of its writes is one that knew of nothing, and stays.",
+			Story: "Dotted version vectors; at most 4 siblings are thought to be sane. A client reads and writes again and again and never hands a context back: to the store each of its writes is one that knew of nothing, and stays.",
 			Claim: "bounded-siblings", Cause: "",
 			Setting: "blind", Plan: "100", Twin: "0",
-			Remedy: "Each write reads first and hands back the context, which says what it takes the place of.",
+			Remedy: "Each write hands back the context of the read before it, which says what it takes the place of.",
 			Cost:   "a read for each write",
 			Source: "Riak: conflict resolution, “sibling explosion”",
 		},

@@ -103,8 +103,8 @@ func quorumItems() []Item {
 		},
 		{
 			Number: 27, Name: "write-by-an-old-ring", Title: "a write is routed by an old ring while a node joins",
-			Story: "n=3, w=2, r=2 on four members. n5 joins while the spare node n6 is cut off and hears nothing of it. Back again, n6 coordinates a write by the old ring, " +
-				"before gossip has told it of the new one: n1 and n3 acknowledge. n5, which took n3's place, reads with n4: the old value.",
+			Story: "n=3, w=2, r=2 on four members. n5 joins while the spare node n6 is cut off and hears nothing of it. When n1 and n3 can be reached again, n6 coordinates a write by the old ring, " +
+				"before gossip has told it of the new one: they acknowledge. n5, which took n3's place, reads with n4: the old value.",
 			Claim: "no-stale-reads", Cause: "stale-ring",
 			Setting: "ring", Plan: "gossip", Twin: "epochs",
 			Remedy: "A replica refuses coordinators that go by another ring than its own, and a change waits until everybody knows of it.",

@@ -349,38 +349,6 @@ func (n *Node) ask(op *operation, l *leg, kind MessageKind) {
 	}
 }
 
-// homeSet is a set of positions in the preference list.
-type homeSet [(MaxNodes + 63) / 64]uint64
-
-func (s *homeSet) add(home uint8)      { s[home/64] |= 1 << (home % 64) }
-func (s *homeSet) remove(home uint8)   { s[home/64] &^= 1 << (home % 64) }
-func (s *homeSet) has(home uint8) bool { return s[home/64]&(1<<(home%64)) != 0 }
-
-// tally counts the home replicas for which some leg has the flag: a home
-// replica and its stand-ins count once.
-func (op *operation) tally(f legFlags) int {
-	if op.scope != scopeAll {
-		return op.tallyIn(f)
-	}
-	count := 0
-	if len(op.legs) == op.n { // no stand-ins
-		for i := range op.legs {
-			if op.legs[i].is(f) {
-				count++
-			}
-		}
-		return count
-	}
-	var seen homeSet
-	for i := range op.legs {
-		if l := &op.legs[i]; l.is(f) && !seen.has(l.home) {
-			seen.add(l.home)
-			count++
-		}
-	}
-	return count
-}
-
 // requestTimeout ends what an operation is waiting for.
 func (n *Node) requestTimeout(op *operation) {
 	switch op.phase {

@@ -282,6 +282,38 @@ func (op *operation) first(l *leg, f legFlags) bool {
 	return true
 }
 
+// homeSet is a set of positions in the preference list.
+type homeSet [(MaxNodes + 63) / 64]uint64
+
+func (s *homeSet) add(home uint8)      { s[home/64] |= 1 << (home % 64) }
+func (s *homeSet) remove(home uint8)   { s[home/64] &^= 1 << (home % 64) }
+func (s *homeSet) has(home uint8) bool { return s[home/64]&(1<<(home%64)) != 0 }
+
+// tally counts the home replicas for which some leg has the flag: a home
+// replica and its stand-ins count once.
+func (op *operation) tally(f legFlags) int {
+	if op.scope != scopeAll {
+		return op.tallyIn(f)
+	}
+	count := 0
+	if len(op.legs) == op.n { // no stand-ins
+		for i := range op.legs {
+			if op.legs[i].is(f) {
+				count++
+			}
+		}
+		return count
+	}
+	var seen homeSet
+	for i := range op.legs {
+		if l := &op.legs[i]; l.is(f) && !seen.has(l.home) {
+			seen.add(l.home)
+			count++
+		}
+	}
+	return count
+}
+
 // tallyIn is tally where data centres are told apart: how many home replicas,
 // for which some leg has the flag, count toward the demand.
 func (op *operation) tallyIn(f legFlags) int {

@@ -213,6 +213,12 @@ func (n *Node) lateRead(op *operation) bool {
 	if op.counted < op.need || !op.dataMatches() || op.primaries(legAnswered) < op.pr {
 		return false
 	}
+	number := op.number
 	n.readQuorum(op)
+	if n.coordinator.open.find(number) == nil {
+		return true
+	}
+	// There is no time left for what follows, but to repair after the reply.
+	n.requestTimeout(op)
 	return true
 }

@@ -2,6 +2,7 @@ package core
 
 import (
 	"encoding/binary"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -305,4 +306,63 @@ func TestSettingsOfReadsThatAreRefused(t *testing.T) {
 		_, err := ParseSettings(fiveNames, settings)
 		require.ErrorContains(t, err, want)
 	}
+}
+
+// Whatever goes together: clients get their answers, definite failures are
+// definite, and where quorums overlap, ABD is linearizable.
+func TestQuorumSettingsTogether(t *testing.T) {
+	controls := 0
+	for seed := range seeds(t, 250) {
+		random := rand.New(rand.NewPCG(uint64(seed), 0x9042))
+		given := map[string]string{"request-timeout": "80ms", "stand-in-after": "20ms", "heartbeat": "50ms", "suspect-after": "200ms", "hint-retry": "50ms", "fallback-after": "10ms"}
+		pick := func(name string, values ...string) { given[name] = values[random.IntN(len(values))] }
+		pick("datacenters", "1", "1", "2")
+		pick("n", "2", "3")
+		if given["datacenters"] == "2" {
+			given["n"] = "2"
+		}
+		pick("w", "1", "2")
+		pick("r", "1", "2")
+		pick("write-level", "numbers", "quorum", "each-quorum", "local-quorum", "all", "any", "one", "local-one")
+		pick("read-level", "numbers", "quorum", "each-quorum", "local-quorum", "all", "two", "one", "local-one")
+		pick("pw", "0", "1", "2")
+		pick("pr", "0", "1", "2")
+		pick("dw", "0", "1", "2")
+		pick("read-set", "all", "level", "preferred")
+		pick("digest-reads", "on", "off")
+		pick("notfound-ok", "on", "off")
+		pick("routing", "any", "replica")
+		pick("repair", "off", "async", "blocking", "abd", "abd")
+		pick("sloppy", "off", "off", "on")
+		pick("acknowledge", "after-log", "after-log", "before-log", "superseded-early")
+		switch given["read-set"] {
+		case "level":
+			pick("speculative-retry", "off", "always", "p99", "5ms")
+		case "preferred":
+			pick("preferred-reads", "0", "2")
+		}
+		settings, err := ParseSettings(fiveNames, given)
+		require.NoError(t, err, "%v", given)
+		o := simulate(t, uint64(seed), &settings, everyFault, mixedLoad)
+		if settings.Repair == RepairABD && settings.Overlaps() && given["sloppy"] == "off" && given["acknowledge"] == "after-log" {
+			controls++
+			require.True(t, o.linear, "seed %d: %v", seed, given)
+		}
+		definite := map[uint64]bool{}
+		for _, op := range o.world.history {
+			if !op.get && op.status == StatusDefinite {
+				definite[op.value] = true
+			}
+		}
+		for _, op := range o.world.history {
+			require.False(t, op.get && op.status == StatusOK && definite[op.value], "seed %d: read a write that failed definitely: %v", seed, given)
+		}
+		o.world.run(3e9, nil)
+		for i, h := range o.world.nodes {
+			p := h.node.Pending()
+			require.Zero(t, p.Requests+p.Repairs+p.Writes, "seed %d: node %d is not quiet: %v", seed, i, given)
+		}
+	}
+	t.Logf("%d were linearizable by theory", controls)
+	assert.Positive(t, controls)
 }

@@ -37,16 +37,6 @@ func (v *versions) Context() []byte {
 	return c.Encode()
 }
 
-// deleted says that nothing but tombstones is left.
-func (v *versions) deleted() bool {
-	for i := range v.values {
-		if !v.values[i].tombstone {
-			return false
-		}
-	}
-	return true
-}
-
 // The flags of an encoded versions object, above the resolver's three bits.
 const (
 	versionsResolver  = 7

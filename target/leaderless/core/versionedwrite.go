@@ -2,6 +2,11 @@ package core
 
 import "fmt"
 
+// Puts and deletes of keys with siblings, as the replica that carries one out
+// does it (see update.go): it takes the writer's context apart, chooses the
+// actor, lets the resolver make the new state (versioned.go) and refuses what
+// would be obsolete, too many or too large, before anything is stored.
+
 // What the settings say about versions, at hand for each write.
 func (s *Settings) versioning() versioning {
 	return versioning{

@@ -80,7 +80,7 @@ func TestEvidenceIsThatOfTheHistory(t *testing.T) {
 		reply := core.Reply{Cell: core.Cell{Version: version.Draw(t, "version")}}
 		want := history.Evidence{Coordinator: "n2", Version: reply.Cell.Version.String()}
 		// Writers that fetch order versions by a counter, which is no time.
-		s := &Server{name: "n2", settings: settings}
+		s := &Server{name: "n2", id: 1, settings: settings}
 		want.Timestamp = reply.Cell.Version.Time
 		if rapid.Bool().Draw(t, "writers fetch") {
 			s.settings, want.Timestamp, want.Counter = logical, 0, want.Timestamp
@@ -126,7 +126,7 @@ func TestRepliesMeanTheSameWithAndWithoutHTTP(t *testing.T) {
 	system, err := leaderless.New().Configure(3, nil)
 	require.NoError(t, err)
 	settings := system.(interface{ Core() core.Settings }).Core()
-	s := &Server{name: "n2", settings: settings}
+	s := &Server{name: "n2", id: 1, settings: settings}
 	var status int
 	var body []byte
 	node := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { writeJSON(rw, status, body) }))

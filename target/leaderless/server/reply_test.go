@@ -44,7 +44,7 @@ type told struct {
 func newTold(t *testing.T) *told {
 	system, err := leaderless.New().Configure(3, nil)
 	require.NoError(t, err)
-	d := &told{server: &Server{name: "n2", settings: system.(interface{ Core() core.Settings }).Core()}, system: system}
+	d := &told{server: &Server{name: "n2", id: 1, settings: system.(interface{ Core() core.Settings }).Core()}, system: system}
 	d.node = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		d.asked = core.Request{}
 		if problem := parseRequest(&d.asked, r.URL.Path[len("/kv/"):], rw, r); problem != nil {
@@ -79,6 +79,9 @@ func anyReply(t *rapid.T, values []string) core.Reply {
 	value := func() []byte { return []byte(rapid.SampledFrom(values).Draw(t, "value")) }
 	reply := core.Reply{Status: core.ReplyStatus(rapid.IntRange(1, 3).Draw(t, "status"))}
 	reply.Evidence.Required = 2
+	if rapid.Bool().Draw(t, "forwarded") {
+		reply.Evidence.Forwarded, reply.Evidence.Coordinator = true, 2
+	}
 	if reply.Status != core.StatusOK {
 		reply.Code = rapid.SampledFrom([]string{core.CodeTimeout, core.CodeUnavailable, core.CodeBadRequest}).Draw(t, "code")
 		reply.Message = rapid.SampledFrom([]string{"too few", `n="3" é`}).Draw(t, "message")
