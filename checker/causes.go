@@ -31,7 +31,7 @@ import "slices"
 //	blind puts                                          blind-puts
 //	vector clocks without dots                          clock-without-dots
 //	pruned vector clocks                                pruned-clock
-//	an actor that forgets what it counted               actor-amnesia
+//	actors that forget, one clock given twice           actor-amnesia
 //	two values under one vector                         same-clock-twice
 //	carts merged by union                               union-merge
 //	additions that are asked for again                  repeated-add
@@ -65,7 +65,7 @@ const (
 	CauseBlindPuts        = "blind-puts"
 	CauseNoDots           = "clock-without-dots"
 	CausePruned           = "pruned-clock"
-	CauseAmnesia          = "actor-amnesia"
+	CauseActorAmnesia     = "actor-amnesia"
 	CauseSameClock        = "same-clock-twice"
 	CauseUnionMerge       = "union-merge"
 	CauseRepeatedAdd      = "repeated-add"
@@ -160,9 +160,9 @@ func Causes() []CauseDescription {
 		{CausePruned,
 			"The vector of a value was cut, so that it no longer looks newer than a value that it replaced, and both stay.",
 			"Do not prune (prune-entries=0), or only long vectors of old entries. The price is vectors that grow with the number of nodes that ever wrote the key."},
-		{CauseAmnesia,
-			"A node gave a write a number that it had given before, because it had forgotten what it counted; replicas that knew the number took the new write for the old one.",
-			"A node that may have forgotten goes on under a new name (actor-epochs=on). The price is one more entry in vectors."},
+		{CauseActorAmnesia,
+			"A node gave two writes of a key the same place in its vector clock, because it had forgotten the first: to the replicas that know the one, the other is the same or long replaced.",
+			"actor-epochs=on lets a node that may have forgotten count on under a new name; fsync=always lets it forget less. The price is one more entry in the vectors."},
 		{CauseSameClock,
 			"Two different values have the same vector, and each replica keeps the one that it has: neither looks newer to the other.",
 			"Keep both values of equal vectors (obsolete-puts=merge), and let a node that may have forgotten go on under a new name (actor-epochs=on). The price is siblings, and longer vectors."},

@@ -66,11 +66,20 @@ func (t *timeline) deduce(f finding, o Options) (d deduction) {
 		return deduction{}
 	}
 	rule := t.ruleOf(&f)
-	if rule == nil {
+	if rule == nil && !t.dotted(&f) {
 		return deduction{}
 	}
 	k := gatherFacts(t, f, o)
 	if !k.told {
+		return deduction{}
+	}
+	if d, found := k.sameClock(); found {
+		return d
+	}
+	if d, found := k.forgotten(); found {
+		return d
+	}
+	if rule == nil {
 		return deduction{}
 	}
 	return rule(k)

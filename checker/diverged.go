@@ -20,9 +20,6 @@ type held struct {
 // that was not restarted since the write never had it, for what a replica
 // holds only grows newer: then the write itself, a hint and every repair missed it.
 func (k *facts) diverged() deduction {
-	if d, found := k.sameClock(); found {
-		return d
-	}
 	newest, known := k.newest()
 	if !known {
 		if d, found := k.overwrittenReplica(); found {

@@ -65,6 +65,9 @@ func (s span) contains(time int64) bool { return s.ok && s.start <= time && time
 // timeline is what all checkers need to know of a history.
 type timeline struct {
 	operations []history.Operation
+	// versioned are the operations as they were before listed left dots and
+	// contexts out; nil where it did not.
+	versioned []history.Operation
 	// keys are in the order of their first invocation.
 	keys []keyOperations
 	// dumps are the positions of the ok dump operations.

@@ -46,6 +46,6 @@ func (t *timeline) listed() *timeline {
 	if err != nil { // it was in order before
 		return t
 	}
-	l.total, l.traffic = t.total, t.traffic
+	l.total, l.traffic, l.versioned = t.total, t.traffic, t.operations
 	return l
 }

@@ -92,7 +92,7 @@ func (k *facts) outnumbered(w *fact, r *fact) (d deduction, found bool) {
 			}
 			return deduction{CauseDoomstone, fmt.Sprintf("%s; so the old tombstone%s covers the newer value, which %s no longer found", why, standIn, k.name(r))}, true
 		}
-		return deduction{CauseAmnesia, why + k.forgot(own, w) + "; for replicas that hold that vector the write is one that was replaced long ago"}, true
+		return deduction{CauseActorAmnesia, why + k.forgot(own, w) + "; for replicas that hold that vector the write is one that was replaced long ago"}, true
 	}
 	return d, false
 }
@@ -166,7 +166,7 @@ func (k *facts) sameClock() (d deduction, found bool) {
 				return deduction{CauseSameClock, fmt.Sprintf("%s holds what %s wrote and %s what %s wrote, both under the vector %s: to each replica what the other one has is nothing new",
 					b.node, k.name(y), a.node, k.name(x), vectorText(one.Clock))}, true
 			case one.Dot == other.Dot:
-				return deduction{CauseAmnesia, fmt.Sprintf("%s and %s were both given the number %s", k.name(y), k.name(x), one.Dot)}, true
+				return deduction{CauseActorAmnesia, fmt.Sprintf("%s and %s were both given the number %s", k.name(y), k.name(x), one.Dot)}, true
 			}
 		}
 	}

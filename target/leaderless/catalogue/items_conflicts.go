@@ -77,13 +77,23 @@ func conflictItems() []Item {
 			Number: 18, Name: "actor-amnesia", Title: "a node that lost its data counts from 1 again",
 			Story: "n=3, w=2, dotted version vectors. n1 coordinates two writes, its events 1 and 2, and loses its disk. Back again it remembers nothing, and gives a third write its event 1: " +
 				"to the other replicas that is an old write, long replaced. It is acknowledged and never seen again.",
-			Claim: "no-lost-writes", Cause: "",
+			Claim: "no-lost-writes", Cause: "actor-amnesia",
 			Setting: "actor-epochs", Plan: "off", Twin: "on",
 			Remedy: "A node that may have forgotten what it counted goes on under a new name.",
 			Cost:   "one more entry in the vectors of the keys that it writes from then on",
 			Source: "riak_kv#679",
 		},
-		{Number: 19, Name: "same-clock-twice", Title: "two values carry one clock and are never reconciled", Missing: "the store does not keep siblings yet"},
+		{
+			Number: 19, Name: "same-clock-twice", Title: "two values carry one clock and are never reconciled",
+			Story: "A vector for each value, counted by the node that a client writes through, its log not synced; a replica that holds an equal clock calls a put obsolete, which counts as success. " +
+				"n1 coordinates the writes 1 and 2, loses its power and with it, by chance, the second. A client that had read 1 writes 3 through n1, which counts it as its event 2 again. " +
+				"n2 and n3 have an event 2 of n1 and keep it: 2 there, 3 on n1, and no repair sees a difference.",
+			Claim: "convergence", Cause: "actor-amnesia",
+			Setting: "actor-epochs", Plan: "off", Twin: "on",
+			Remedy: "A node that may have forgotten what it counted goes on under a new name: 3 is a sibling of 2. Syncing every write, or reading from two replicas before a write, does it, too.",
+			Cost:   "one more entry in the vectors of the keys that it writes from then on",
+			Source: "derived from Voldemort's VectorClock and ObsoleteVersionException; not seen on Voldemort itself",
+		},
 		{
 			Number: 20, Name: "union-resurrects", Title: "a cart merged by union brings removed things back",
 			Story: "A shopping cart as a value with siblings, which the clients merge: they take all items of either. During a partition one client takes item 1 out on its side, and another one puts item 2 in on the other. " +
