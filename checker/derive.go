@@ -44,6 +44,11 @@ import (
 //     failed. Not if one of the replicas that the read asked was restarted
 //     since: it may have had w and lost it.
 //
+// A store that keeps siblings has no order of versions but what each writer had
+// seen: see mechanismsiblings.go. Findings that are no missed writes, or where
+// the store says itself that it removes things, have the rules of
+// mechanismobjects.go.
+//
 // Where the evidence is not enough the cause is not determined.
 
 // deduction is a cause with the sentences that prove it, or CauseUnknown with what is missing.
@@ -97,7 +102,7 @@ func (t *timeline) ruleOf(f *finding) func(*facts) deduction {
 		return (*facts).mixed
 	case classOvercount, classCounterHigh:
 		return (*facts).overcounted
-	case classStaleSwap, classFork, classPinned:
+	case classStaleSwap, classFork, classPinned, classUpdateFork:
 		if swaps() {
 			return (*facts).swapped
 		}
@@ -121,7 +126,7 @@ func (t *timeline) ruleOf(f *finding) func(*facts) deduction {
 // overlooked: the finding's read did not show the newer write.
 func (k *facts) overlooked() deduction {
 	f := &k.f
-	if f.class == classResurrected {
+	if f.newer != none && k.t.operations[f.newer].F == history.FDelete {
 		if d, found := k.united(); found {
 			return d
 		}

@@ -94,8 +94,8 @@ func (k *facts) overcounted() deduction {
 	case excess <= 0 || possible < excess:
 		return undetermined("additions that were asked for several times explain at most %d of the %d too many", possible, excess)
 	}
-	return deduction{CauseRepeatedAdd, fmt.Sprintf("%s by process %d at %s was asked for %d times, and %d of them were carried out (%s), each as an addition of its own; such additions make %d to %d of the %d too many",
-		k.name(shown), shown.o.Process, clock(shown.o.Start), 1+len(shown.e.Repeated), times, list(attemptVersions(shown.e)), min(proved, excess), min(possible, excess), excess)}
+	return deduction{CauseRepeatedAdd, fmt.Sprintf("%s by process %d at %s was asked for %d times, and %d of them were carried out (%s), each as an addition of its own; of the %d too many such additions make %d, and %d at most",
+		k.name(shown), shown.o.Process, clock(shown.o.Start), 1+len(shown.e.Repeated), times, list(attemptVersions(shown.e)), excess, min(proved, excess), min(possible, excess))}
 }
 
 // made says whether a replica carried the attempt out: 1 or 0.
@@ -122,8 +122,11 @@ func attemptVersions(e *history.Evidence) (all []string) {
 // carts together of which one is that without it. Either it read both, or it
 // wrote what it had put together and that was read.
 func (k *facts) united() (d deduction, found bool) {
+	if k.f.older == none || k.f.second == none {
+		return d, false
+	}
 	removal, added, read := k.of(k.f.newer), k.of(k.f.older), k.of(k.f.second)
-	if k.f.older == none || !removal.stamped() || !added.stamped() || read.causal() == nil || !counts(removal.causal().Context, added.causal().Dot) {
+	if !removal.stamped() || !added.stamped() || read.causal() == nil || !counts(removal.causal().Context, added.causal().Dot) {
 		return d, false
 	}
 	versions := read.causal().Versions

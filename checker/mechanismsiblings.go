@@ -102,7 +102,7 @@ func (k *facts) forgot(dot string, w *fact) string {
 	d, _ := dotOf(dot)
 	node, _, _ := strings.Cut(d.Node, "/")
 	if list := k.restarts(node, 0, w.o.Start); len(list) > 0 {
-		return " (" + node + " " + list[len(list)-1].what + ")"
+		return ", as " + node + " " + list[len(list)-1].what
 	}
 	return ""
 }
@@ -163,8 +163,8 @@ func (k *facts) sameClock() (d deduction, found bool) {
 			one, other := x.causal(), y.causal()
 			switch {
 			case one.Clocks == "version-vector" && len(one.Clock) > 0 && maps.Equal(one.Clock, other.Clock):
-				return deduction{CauseSameClock, fmt.Sprintf("%s holds what %s wrote and %s what %s wrote, both under the vector %s: to each replica what the other one has is nothing new",
-					b.node, k.name(y), a.node, k.name(x), vectorText(one.Clock))}, true
+				return deduction{CauseSameClock, fmt.Sprintf("%s holds %s and %s holds %s, two writes under one vector, %s: to each replica what the other one has is nothing new",
+					b.node, k.value(y), a.node, k.value(x), vectorText(one.Clock))}, true
 			case one.Dot == other.Dot:
 				return deduction{CauseActorAmnesia, fmt.Sprintf("%s and %s were both given the number %s", k.name(y), k.name(x), one.Dot)}, true
 			}
