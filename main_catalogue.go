@@ -94,10 +94,12 @@ func (f *catalogueFlags) list(stdout io.Writer) error {
 		Twin     string   `json:"twin_value,omitempty"`
 		Backends []string `json:"backends,omitempty"`
 		Missing  string   `json:"missing,omitempty"`
+		// NotOnContainers says why docker is not among the backends.
+		NotOnContainers string `json:"not_on_containers,omitempty"`
 	}
 	lines := []line{}
 	for _, i := range catalogue.Items() {
-		lines = append(lines, line{i.Number, i.Name, i.Title, i.Claim, i.Cause, i.Legal, i.Setting, i.Plan, i.Twin, harness.ItemBackends(i), i.Missing})
+		lines = append(lines, line{i.Number, i.Name, i.Title, i.Claim, i.Cause, i.Legal, i.Setting, i.Plan, i.Twin, harness.ItemBackends(i), i.Missing, harness.NotOnContainers(i)})
 	}
 	if f.json {
 		encoder := json.NewEncoder(stdout)
@@ -108,7 +110,7 @@ func (f *catalogueFlags) list(stdout io.Writer) error {
 		}
 		return nil
 	}
-	fmt.Fprintln(stdout, "     ITEM                                 REFUTES             MADE SAFE BY                                 RUNS ON")
+	fmt.Fprintln(stdout, "     ITEM                                 REFUTES                MADE SAFE BY                                 RUNS ON")
 	for _, l := range lines {
 		refutes, change := l.Claim, l.Setting+"="+l.Plan+" → "+l.Twin
 		switch {
@@ -121,7 +123,10 @@ func (f *catalogueFlags) list(stdout io.Writer) error {
 		if l.Setting == "" {
 			change = ""
 		}
-		fmt.Fprintf(stdout, "%3d  %-36s %-19s %-44s %s\n", l.Number, l.Name, refutes, change, strings.Join(l.Backends, " "))
+		fmt.Fprintf(stdout, "%3d  %-36s %-22s %-44s %s\n", l.Number, l.Name, refutes, change, strings.Join(l.Backends, " "))
+		if l.NotOnContainers != "" {
+			fmt.Fprintf(stdout, "       not on containers: %s\n", l.NotOnContainers)
+		}
 	}
 	fmt.Fprintln(stdout, "\nrefute catalogue NUMBER shows one: what happens, why, and what its twin does.")
 	return nil
@@ -183,7 +188,7 @@ func (f *catalogueFlags) showAll(ctx context.Context, stdout, stderr io.Writer) 
 		}
 		if why := harness.NotOnContainers(item); f.on == harness.OnDocker && why != "" {
 			if !f.json {
-				fmt.Fprintf(stdout, "%3d  %-36s %-19s not on containers: %s\n", item.Number, item.Name, item.Claim, why)
+				fmt.Fprintf(stdout, "%3d  %-36s %-22s not on containers: %s\n", item.Number, item.Name, item.Claim, why)
 			}
 			continue
 		}

@@ -21,11 +21,13 @@ func TestCatalogueIsListed(t *testing.T) {
 		Number   int
 		Missing  string
 		Backends []string
+		Why      string `json:"not_on_containers"`
 	}
 	require.NoError(t, json.Unmarshal([]byte(out), &items))
 	assert.Len(t, items, 30)
 	for _, i := range items {
 		assert.Equal(t, i.Missing == "", len(i.Backends) > 0, "item %d", i.Number)
+		assert.Equal(t, len(i.Backends) == 1, i.Why != "", "item %d", i.Number)
 	}
 }
 

@@ -114,8 +114,12 @@ func ItemBackends(item catalogue.Item) []string {
 	return []string{OnSim}
 }
 
-// NotOnContainers says why an item cannot be shown on containers; empty if it can.
+// NotOnContainers says why an item cannot be shown on containers; empty if it
+// can, or if it has no plan.
 func NotOnContainers(item catalogue.Item) string {
+	if item.Missing != "" {
+		return ""
+	}
 	p, err := item.LoadPlan()
 	if err != nil {
 		return err.Error()
@@ -395,5 +399,5 @@ func (s *ItemShown) Line() string {
 	if len(s.Problems) > 0 {
 		verdict = "NOT AS DESCRIBED: " + strings.Join(s.Problems, "; ")
 	}
-	return fmt.Sprintf("%3d  %-36s %-19s %-60s %s", s.Number, s.Name, s.Claim, strings.Join(parts, ", "), verdict)
+	return fmt.Sprintf("%3d  %-36s %-22s %-60s %s", s.Number, s.Name, s.Claim, strings.Join(parts, ", "), verdict)
 }

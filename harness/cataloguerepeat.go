@@ -227,5 +227,5 @@ func (s *ItemRepeated) Line() string {
 	if len(s.Problems) > 0 {
 		verdict = "NOT AS DESCRIBED: " + strings.Join(s.Problems, "; ")
 	}
-	return fmt.Sprintf("%3d  %-36s %-19s %-60s %s", s.Number, s.Name, s.Claim, text, verdict)
+	return fmt.Sprintf("%3d  %-36s %-22s %-60s %s", s.Number, s.Name, s.Claim, text, verdict)
 }

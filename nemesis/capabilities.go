@@ -13,8 +13,6 @@ import (
 type Caps struct {
 	kinds []string
 	holds bool
-	// containers: shapes may be refused, too.
-	containers bool
 }
 
 // SimulationCaps returns what the simulation can do: everything.
@@ -28,7 +26,7 @@ func SimulationCaps() Caps {
 
 // ContainerCaps returns what can be done to nodes in containers.
 func ContainerCaps() Caps {
-	c := Caps{containers: true}
+	var c Caps
 	for _, k := range kinds() {
 		if k.simulation == "" {
 			c.kinds = append(c.kinds, k.name)
@@ -69,17 +67,12 @@ func (c Caps) AllowKinds(names []string) error {
 func (c Caps) AllowSchedule(schedule []plan.Fault) error {
 	byKind := map[string][]string{}
 	var holding []string
-	var shapes []error
 	for i := range schedule {
 		f := &schedule[i]
 		switch {
 		case slices.Contains(c.kinds, f.Kind):
 			if f.Hold && !c.holds {
 				holding = append(holding, f.ID)
-			}
-			if why := c.unable(lookup(f.Kind), f.Shape); why != "" {
-				shapes = append(shapes, &RefusedError{Kind: f.Kind + " " + f.Shape, Faults: []string{f.ID},
-					Reason: "only the simulation can do it (" + why + ")", Remedy: "use --on sim, or take " + f.ID + " out of the plan's schedule"})
 			}
 		case lookup(f.Kind) == nil:
 			return &UnknownKindError{Name: f.Kind, Nearest: nearestKind(f.Kind)}
@@ -100,15 +93,7 @@ func (c Caps) AllowSchedule(schedule []plan.Fault) error {
 			errs = append(errs, r)
 		}
 	}
-	return errors.Join(append(errs, shapes...)...)
-}
-
-// unable says why the backend cannot do a shape of a kind that it can do; empty if it can.
-func (c Caps) unable(k *kind, shape string) string {
-	if !c.containers || k.unable == nil {
-		return ""
-	}
-	return k.unable(shape)
+	return errors.Join(errs...)
 }
 
 func refuseKind(k *kind) *RefusedError {

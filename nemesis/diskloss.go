@@ -40,14 +40,13 @@ func diskLossKind() *kind {
 		},
 		named:    true,
 		needs:    "the pod to share the node's PID namespace and its data directory",
-		unable:   unableToLose,
 		resource: process,
 		span:     spanOutage,
 		draw:     drawDiskLoss,
 		describe: describeDiskLoss,
 		check:    checkDiskLoss,
 		begin: func(n *Nemesis, f *plan.Fault) effect {
-			return &diskLoss{kill: newKill(n, f), shape: f.Shape, emptied: map[string]protocol.Emptied{}}
+			return &diskLoss{kill: newKill(n, f), shape: f.Shape, peer: f.Peer, emptied: map[string]protocol.Emptied{}}
 		},
 	}
 }
@@ -57,6 +56,7 @@ func diskLossKind() *kind {
 type diskLoss struct {
 	*kill
 	shape   string
+	peer    string                      // whose disk is copied, of restore-from
 	emptied map[string]protocol.Emptied // guarded by kill.mu
 }
 
@@ -72,8 +72,36 @@ func (n *Nemesis) copyDisks(ctx context.Context, f *plan.Fault) {
 	n.copied[f.ID] = err
 }
 
+// carry brings a copy of the peer's data directory, as it is now, to the agents of the fault's targets.
+func (d *diskLoss) carry(ctx context.Context) error {
+	if _, err := call[protocol.Copied](ctx, d.n, d.peer, protocol.Request{Op: protocol.OpCopy, Fault: d.fault}); err != nil {
+		return err
+	}
+	for offset, last := int64(0), false; !last; {
+		part, err := call[protocol.CopyPart](ctx, d.n, d.peer, protocol.Request{Op: protocol.OpCopyRead, Fault: d.fault, Offset: offset})
+		if err != nil {
+			return err
+		}
+		last = part.Last
+		err = fan(d.targets, func(node string) error {
+			_, err := call[protocol.Copied](ctx, d.n, node, protocol.Request{Op: protocol.OpCopyWrite, Fault: d.fault, Offset: offset, Data: part.Data, Last: last})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		offset += int64(len(part.Data))
+	}
+	return nil
+}
+
 func (d *diskLoss) inject(ctx context.Context) error {
-	if d.shape == RestoreSnapshot {
+	switch d.shape {
+	case RestoreFrom:
+		if err := d.carry(ctx); err != nil {
+			return fmt.Errorf("the copy of %s's disk: %w", d.peer, err)
+		}
+	case RestoreSnapshot:
 		d.n.mu.Lock()
 		failure, taken := d.n.copied[d.fault]
 		d.n.mu.Unlock()
@@ -88,7 +116,7 @@ func (d *diskLoss) inject(ctx context.Context) error {
 		return err
 	}
 	return fan(d.targets, func(node string) error {
-		e, err := call[protocol.Emptied](ctx, d.n, node, protocol.Request{Op: protocol.OpEmpty, Fault: d.fault, Restore: d.shape == RestoreSnapshot})
+		e, err := call[protocol.Emptied](ctx, d.n, node, protocol.Request{Op: protocol.OpEmpty, Fault: d.fault, Restore: d.shape != Wipe})
 		if err != nil {
 			return err
 		}
@@ -109,23 +137,18 @@ func (d *diskLoss) verify(ctx context.Context, until time.Time) observation {
 	for _, node := range d.targets {
 		e, ok := d.emptied[node]
 		seen.ok = seen.ok && ok && e.Files > 0
-		if d.shape == RestoreSnapshot {
+		if d.shape != Wipe {
 			seen.ok = seen.ok && e.Left > 0 && e.Restored.Files > 0
 			seen.text += fmt.Sprintf("; %s: %d files of %d bytes removed, %d of %d bytes restored", node, e.Files, e.Bytes, e.Restored.Files, e.Restored.Bytes)
+			if d.peer != "" {
+				seen.text += " from " + d.peer
+			}
 			continue
 		}
 		seen.ok = seen.ok && e.Left == 0
 		seen.text += fmt.Sprintf("; %s: %d files of %d bytes removed, %d left", node, e.Files, e.Bytes, e.Left)
 	}
 	return seen
-}
-
-// unableToLose says why containers cannot do a shape.
-func unableToLose(shape string) string {
-	if shape == RestoreFrom {
-		return "the nodes' data directories are volumes of their own, and the agents carry nothing from one to another"
-	}
-	return ""
 }
 
 func drawDiskLoss(r *rand.Rand, nodes []string, _ bool, f *plan.Fault) {

@@ -92,8 +92,7 @@ func TestDeliberateFaultsAreDrawn(t *testing.T) {
 	assert.NotContains(t, SimulationCaps().Kinds(), DiskLoss, "only by name")
 	assert.NoError(t, SimulationCaps().AllowKinds(kinds))
 	assert.NoError(t, ContainerCaps().AllowKinds(kinds))
-	err := ContainerCaps().AllowSchedule([]plan.Fault{lossFault(RestoreFrom, "n3", 0, "n2")})
-	assert.EqualError(t, err, "the nemesis disk-loss restore-from (f) is not available: only the simulation can do it (the nodes' data directories are volumes of their own, and the agents carry nothing from one to another); use --on sim, or take f out of the plan's schedule")
+	assert.NoError(t, ContainerCaps().AllowSchedule([]plan.Fault{lossFault(RestoreFrom, "n3", 0, "n2")}))
 	assert.NoError(t, SimulationCaps().AllowSchedule([]plan.Fault{lossFault(RestoreFrom, "n3", 0, "n2")}))
 }
 
@@ -144,6 +143,41 @@ func TestRestoredDisksAreVerified(t *testing.T) {
 				_, _, inject := b.tape.of(t, history.FInject, "f")
 				_, _, heal := b.tape.of(t, history.FHeal, "f")
 				assert.Equal(t, c.lie == nil, inject.Verified, inject.Evidence)
+				assert.Contains(t, inject.Evidence, c.want)
+				assert.True(t, heal.Verified, heal.Evidence)
+				assert.Empty(t, b.harm())
+			})
+		})
+	}
+}
+
+// A disk that is rebuilt from another node's: its agent copies, the controller
+// carries the copy in parts, and it is put in place when the process is down.
+func TestCopiedDisksAreVerified(t *testing.T) {
+	for name, c := range map[string]struct {
+		lie  func(string, protocol.Request) (any, bool, error)
+		peer int
+		want string
+		ok   bool
+	}{
+		"copied":        {nil, 3, "5 files of 500 bytes removed, 3 of 300 bytes restored from n3", true},
+		"nothing there": {nil, 0, "0 of 0 bytes restored from n3", false},
+		"not carried": {func(_ string, r protocol.Request) (any, bool, error) {
+			if r.Op == protocol.OpCopyWrite && r.Offset > 0 {
+				return nil, true, errors.New("no room")
+			}
+			return nil, false, nil
+		}, 3, "the copy of n3's disk: n2: copy-write: no room", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(3)
+				b.lie = c.lie
+				b.node["n2"].files, b.node["n3"].files = 5, c.peer
+				require.NoError(t, b.nemesis.Run(t.Context(), []plan.Fault{lossFault(RestoreFrom, "n3", 0, "n2")}))
+				_, _, inject := b.tape.of(t, history.FInject, "f")
+				_, _, heal := b.tape.of(t, history.FHeal, "f")
+				assert.Equal(t, c.ok, inject.Verified, inject.Evidence)
 				assert.Contains(t, inject.Evidence, c.want)
 				assert.True(t, heal.Verified, heal.Evidence)
 				assert.Empty(t, b.harm())

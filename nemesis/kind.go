@@ -63,9 +63,6 @@ type kind struct {
 	named bool
 	// operator: it needs a target whose nodes take commands.
 	operator bool
-	// unable says why containers cannot do a shape, where they can do others of
-	// the kind; empty if they can. nil: they can do all.
-	unable func(shape string) string
 	// span returns the shortest and the longest duration in a random schedule of a run of the given length.
 	span func(shape string, length time.Duration, o ScheduleOptions) (shortest, longest time.Duration)
 	// draw fills in the shape's particulars: targets, cuts, clock, …. must asks
@@ -165,8 +162,6 @@ type Description struct {
 type ShapeDescription struct {
 	Name string
 	Help string
-	// SimulationOnly: containers cannot do the shape, though they can do others of its kind.
-	SimulationOnly bool
 }
 
 // Kinds describes every kind of fault and its shapes, in a fixed order.
@@ -178,7 +173,7 @@ func Kinds() []Description {
 			d.Help += " (simulation only)"
 		}
 		for _, s := range k.shapes {
-			d.Shapes = append(d.Shapes, ShapeDescription{Name: s.name, Help: s.help, SimulationOnly: k.unable != nil && k.unable(s.name) != ""})
+			d.Shapes = append(d.Shapes, ShapeDescription{Name: s.name, Help: s.help})
 		}
 		all = append(all, d)
 	}

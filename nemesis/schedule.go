@@ -172,8 +172,7 @@ func (b *board) deal(wanted []*kind) []*slot {
 func (b *board) dealShapes(k *kind, slots []*slot) {
 	var possible []*shape
 	for i := range k.shapes {
-		if s := &k.shapes[i]; len(b.nodes) >= s.nodes && b.options.Caps.unable(k, s.name) == "" &&
-			(s.name != Datacenters || len(b.options.Datacenters) > 1) {
+		if s := &k.shapes[i]; len(b.nodes) >= s.nodes && (s.name != Datacenters || len(b.options.Datacenters) > 1) {
 			possible = append(possible, &k.shapes[i])
 		}
 	}

@@ -155,6 +155,14 @@ func (w *world) carryOut(ctx context.Context, node string, r protocol.Request) (
 	case protocol.OpCopy:
 		s.copies[r.Fault] = s.files
 		return protocol.Copied{Files: s.files, Bytes: int64(s.files) * 100}, nil
+	case protocol.OpCopyRead: // a part for each file, and an empty last one
+		copied := s.copies[r.Fault]
+		return protocol.CopyPart{Data: make([]byte, min(1, copied-int(r.Offset))), Last: int(r.Offset) == copied}, nil
+	case protocol.OpCopyWrite:
+		if r.Offset == 0 {
+			s.copies[r.Fault] = 0
+		}
+		s.copies[r.Fault] += len(r.Data)
 	case protocol.OpSpawn:
 		delete(s.kills, r.Fault)
 		if r.Fault == "" {

@@ -144,7 +144,7 @@ func stalenessMeasures(s *staleness.Report) []measureView {
 func stalenessNotes(s *staleness.Report) []string {
 	var notes []string
 	if s.Unexplained > 0 {
-		notes = append(notes, capital(count(s.Unexplained, "read"))+" returned a value that no write can have put there, and could not be measured.")
+		notes = append(notes, capital(count(s.Unexplained, "read"))+" returned several values, or one that no write can have put there, and could not be measured.")
 	}
 	for _, l := range s.LeftOut {
 		notes = append(notes, capital(count(l.Keys, "key"))+" left out: "+clip(l.Why, 200)+".")
@@ -168,7 +168,11 @@ func stalenessSentences(s *staleness.Report) []string {
 		text = fmt.Sprintf("Staleness: %s of %s (%s) were stale, half of them by %s or more, the worst by %s; at most %s missed",
 			thousands(s.Stale.Count), count(s.Stale.Of, "read"), percent(s.Stale.Share), span(s.Age.P50), span(s.Age.Max), count(s.MostVersions.Versions, "version"))
 	}
-	lines := []string{fmt.Sprintf("%s; k = %s, Δ = %s, Γ = %s.", text, kText(s.K), period(s.Delta.Nanoseconds), period(s.Gamma.Nanoseconds))}
+	measures := fmt.Sprintf("k = %s, Δ = %s, Γ = %s", kText(s.K), period(s.Delta.Nanoseconds), period(s.Gamma.Nanoseconds))
+	if s.Unexplained > 0 && s.K.Least == staleness.None {
+		measures = "no k, Δ or Γ, for " + count(s.Unexplained, "read") + " returned several values, or one that no write can have put there"
+	}
+	lines := []string{text + "; " + measures + "."}
 	if fresh, reads, predicted := visible(s); s.Prediction != nil && reads > 0 {
 		lines = append(lines, fmt.Sprintf("Of %s after an acknowledged write %s were fresh; the latencies of the replicas alone let one expect %s (PBS).",
 			count(reads, "read"), percent(float64(fresh)/float64(reads)), percent(predicted)))

@@ -25,7 +25,7 @@ func TestReportShowsStaleness(t *testing.T) {
 	for _, want := range []string{
 		"212 of 9,959 reads (2.13 %)", "95 % interval: 1.86 % to 2.43 %", "p50 3.1 ms · p95 41 ms · p99 822 ms · max 4.21 s", "k8: operations 3101, 3188, 3420",
 		"19 by the worst read", "20 to 22", "99.9 % of reads fresh after 21.3 ms", "n=3, r=1, w=1; from the latencies of 480 writes and 500 reads",
-		"2 reads returned a value that no write can have put there", "1 key left out: values that were written more than once",
+		"2 reads returned several values, or one that no write can have put there", "1 key left out: values that were written more than once",
 		"1m40s or more", "16–31",
 	} {
 		assert.Contains(t, section, want)
@@ -92,11 +92,11 @@ func TestWhatCouldNotBeMeasuredIsSaid(t *testing.T) {
 		K:     staleness.KAtomicity{Least: staleness.None, Most: staleness.None},
 		Delta: staleness.Duration{Nanoseconds: staleness.None}, Gamma: staleness.Duration{Nanoseconds: staleness.None}})
 	for i, form := range everyForm(t, none) {
-		assert.Contains(t, form, "none of 4 reads was certainly stale; k = none, Δ = none, Γ = none")
+		assert.Contains(t, form, "none of 4 reads was certainly stale; no k, Δ or Γ")
 		if i < 2 {
 			assert.Contains(t, form, "The time was over before everything had been measured.")
 			assert.Contains(t, form, "no latencies are known")
-			assert.Contains(t, form, "1 read returned a value that no write can have put there")
+			assert.Contains(t, form, "1 read returned several values, or one that no write can have put there")
 		}
 	}
 }

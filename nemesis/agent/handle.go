@@ -40,7 +40,7 @@ func (l lanes) take(r protocol.Request) {
 	switch r.Op {
 	case protocol.OpCut, protocol.OpMend, protocol.OpProbeSend:
 		l.network <- r
-	case protocol.OpSpawn, protocol.OpKill, protocol.OpPause, protocol.OpResume, protocol.OpWipe, protocol.OpCopy, protocol.OpEmpty, protocol.OpReset:
+	case protocol.OpSpawn, protocol.OpKill, protocol.OpPause, protocol.OpResume, protocol.OpWipe, protocol.OpCopy, protocol.OpCopyRead, protocol.OpCopyWrite, protocol.OpEmpty, protocol.OpReset:
 		l.process <- r
 	case protocol.OpClockSet, protocol.OpClockClear:
 		l.clock <- r
@@ -121,6 +121,10 @@ func (a *agent) handle(r protocol.Request) (any, error) {
 		return a.node.State()
 	case protocol.OpCopy:
 		return a.copy(ctx, r)
+	case protocol.OpCopyRead:
+		return a.copyRead(r)
+	case protocol.OpCopyWrite:
+		return a.copyWrite(r)
 	case protocol.OpEmpty:
 		return a.empty(r)
 	case protocol.OpWipe:

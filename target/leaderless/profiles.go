@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/refute-lab/refute/target"
-	"github.com/refute-lab/refute/target/leaderless/core"
 )
 
 // The profiles: how four well-known stores of this family are configured out
@@ -160,13 +159,9 @@ var profileTable = []target.Profile{
 
 // Profiles returns the store configured as real systems are; see profileTable.
 func (Target) Profiles() []target.Profile {
-	known := map[string]bool{}
-	for _, s := range core.Describe() {
-		known[s.Name] = true
-	}
 	profiles := slices.Clone(profileTable)
 	for i := range profiles {
-		profiles[i].Settings = slices.DeleteFunc(slices.Clone(profiles[i].Settings), func(s target.ProfileSetting) bool { return !known[s.Name] })
+		profiles[i].Settings = slices.Clone(profiles[i].Settings)
 	}
 	return profiles
 }

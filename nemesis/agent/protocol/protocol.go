@@ -29,6 +29,11 @@ type Request struct {
 	Fast bool `json:"fast,omitempty"`
 	// Restore makes OpEmpty put the Fault's copy into the directory.
 	Restore bool `json:"restore,omitempty"`
+	// Offset is where in a copy's archive OpCopyRead reads, and OpCopyWrite writes Data, in bytes.
+	Offset int64  `json:"offset,omitempty"`
+	Data   []byte `json:"data,omitempty"`
+	// Last says that nothing comes after Data.
+	Last bool `json:"last,omitempty"`
 }
 
 // The operations of an agent.
@@ -78,8 +83,14 @@ const (
 	// the pod ends, and answers with Copied. The process is stopped meanwhile, so
 	// that the copy is of one moment.
 	OpCopy = "copy"
+	// OpCopyRead answers with CopyPart: what the archive (tar) of Fault's copy has
+	// at Offset. OpCopyWrite gives an agent the same part; the archive is Fault's
+	// copy there when the Last has come, whereupon it answers with Copied. That is
+	// how a copy comes from one node to another. Parts are read, and written, in order.
+	OpCopyRead  = "copy-read"
+	OpCopyWrite = "copy-write"
 	// OpEmpty empties the data directory of a node that Fault's kill holds down,
-	// and, with Restore, puts what OpCopy kept there; it answers with Emptied.
+	// and, with Restore, puts Fault's copy there; it answers with Emptied.
 	// It is refused while the process may run.
 	OpEmpty = "empty"
 	// OpPing does nothing. An agent that hears nothing at all for
@@ -172,6 +183,16 @@ type Emptied struct {
 type Copied struct {
 	Files int   `json:"files"`
 	Bytes int64 `json:"bytes"`
+}
+
+// CopyPartSize is the greatest size of a part of an archive, in bytes; as text it fits into a line.
+const CopyPartSize = 256 << 10
+
+// CopyPart is a part of the archive of a copy.
+type CopyPart struct {
+	Data []byte `json:"data"`
+	// Last says that nothing comes after it.
+	Last bool `json:"last"`
 }
 
 // Cuts is the state of the packet filter after OpCut or OpMend.

@@ -85,12 +85,12 @@ func conflictItems() []Item {
 		},
 		{
 			Number: 19, Name: "same-clock-twice", Title: "two values carry one clock and are never reconciled",
-			Story: "A vector for each value, counted by the node that a client writes through, its log not synced; a replica that holds an equal clock calls a put obsolete, which counts as success. " +
-				"n1 coordinates the writes 1 and 2, loses its power and with it, by chance, the second. A client that had read 1 writes 3 through n1, which counts it as its event 2 again. " +
+			Story: "A vector for each value, counted by the node that a client writes through, its log synced every 10 s; a replica that holds an equal clock calls a put obsolete, which counts as success. " +
+				"n1 coordinates the writes 1 and 2; its disk fails and is restored from a snapshot from before the second. A client that had read 1 writes 3 through n1, which counts it as its event 2 again. " +
 				"n2 and n3 have an event 2 of n1 and keep it: 2 there, 3 on n1, and no repair sees a difference.",
 			Claim: "convergence", Cause: "same-clock-twice",
 			Setting: "actor-epochs", Plan: "off", Twin: "on",
-			Remedy: "A node that may have forgotten what it counted goes on under a new name: 3 is a sibling of 2. Syncing every write, or reading from two replicas before a write, does it, too.",
+			Remedy: "A node that may have forgotten what it counted goes on under a new name: 3 is a sibling of 2. Reading from two replicas before a write does it, too.",
 			Cost:   "one more entry in the vectors of the keys that it writes from then on",
 			Source: "derived from Voldemort's VectorClock and ObsoleteVersionException; not seen on Voldemort itself",
 		},

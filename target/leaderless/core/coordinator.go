@@ -175,7 +175,7 @@ func (l *leg) is(f legFlags) bool { return l.flags&f != 0 }
 func (n *Node) request(q *Request) {
 	quorum := n.quorum(q)
 	get := q.Kind == RequestGet
-	if problem := n.problem(q, quorum); problem != "" {
+	if problem := n.problem(q, &quorum); problem != "" {
 		n.refuse(q, quorum, CodeBadRequest, problem)
 		return
 	}
@@ -200,7 +200,7 @@ func (n *Node) request(q *Request) {
 		n.refuse(q, quorum, code, why)
 		return
 	}
-	op := n.open(q, quorum, order)
+	op := n.open(q, &quorum, order)
 	switch {
 	case get:
 		n.startRead(op)
@@ -227,18 +227,20 @@ func (n *Node) refuse(q *Request, u quorum, code, why string) {
 }
 
 // problem says in what way the request could never be carried out; empty: in none.
-func (n *Node) problem(q *Request, u quorum) string {
+func (n *Node) problem(q *Request, u *quorum) string {
 	switch {
 	case q.Kind == 0 || q.Kind > lastRequestKind:
 		return fmt.Sprintf("unknown kind of request %d", q.Kind)
 	case n.unsupported(q) != "":
 		return n.unsupported(q)
-	case q.consensus(&u) && n.serialProblem(q, u) != "":
-		return n.serialProblem(q, u)
+	case q.consensus(u) && n.serialProblem(q, *u) != "":
+		return n.serialProblem(q, *u)
 	case q.Key == "" || len(q.Key) > MaxKeyBytes:
 		return fmt.Sprintf("a key of %d bytes: keys have 1 to %d", len(q.Key), MaxKeyBytes)
 	case len(q.Value) > MaxValueBytes:
 		return fmt.Sprintf("a value of %d bytes: values have at most %d", len(q.Value), MaxValueBytes)
+	case q.plain() && u.n <= n.ring.Nodes():
+		return "" // the settings were checked when they were made
 	case q.Timestamp < 0:
 		return fmt.Sprintf("timestamp %d: timestamps are positive", q.Timestamp)
 	case q.Timestamp != 0 && (n.settings.Timestamps != TimestampsClient || q.Kind == RequestGet):
@@ -247,11 +249,16 @@ func (n *Node) problem(q *Request, u quorum) string {
 	if problem := n.contextProblem(q); problem != "" {
 		return problem
 	}
-	return n.impossible(q, &u)
+	return n.impossible(q, u)
+}
+
+// plain says that the request leaves everything to the settings.
+func (q *Request) plain() bool {
+	return q.N|q.R|q.W|q.PR|q.PW|q.DW|int(q.Level) == 0 && q.Timestamp == 0 && q.Context == nil && q.Kind <= RequestDelete
 }
 
 // open makes the operation, its legs for the home replicas and its timers.
-func (n *Node) open(q *Request, u quorum, order []NodeID) *operation {
+func (n *Node) open(q *Request, u *quorum, order []NodeID) *operation {
 	c := &n.coordinator
 	var op *operation
 	if k := len(c.free); k > 0 {

@@ -112,7 +112,7 @@ func (n *Node) forwards(q *Request, u quorum, order []NodeID) bool {
 	if !found {
 		return false
 	}
-	op := n.open(q, u, order)
+	op := n.open(q, &u, order)
 	op.phase, op.course, op.choosy = phaseForward, 0, true // none of its legs was asked
 	op.n, op.legs = 1, op.legs[:1]
 	op.legs[0] = leg{node: to}

@@ -94,7 +94,7 @@ func (q *Request) consensus(u *quorum) bool {
 
 // startTransaction begins a compare-and-set or a serial read.
 func (n *Node) startTransaction(q *Request, u quorum, order []NodeID) {
-	op := n.open(q, u, order)
+	op := n.open(q, &u, order)
 	t := &transaction{write: q.Kind == RequestCompareAndSet, local: n.localSerial(q), value: q.Value, has: make([]Version, len(op.legs))}
 	if q.Condition != nil {
 		t.condition = *q.Condition

@@ -29,6 +29,7 @@ import "bytes"
 // kill before the log is written to see the difference.
 type replica struct {
 	slots    map[string]*slot
+	last     *slot // the one that was found last; nil if none
 	persists table[persist]
 	free     []*persist
 }
@@ -62,8 +63,26 @@ func (r *replica) init() {
 	r.slots = make(map[string]*slot)
 }
 
-func (r *replica) slot(key string) *slot {
+// find returns the key's slot, or nil. Reads and writes of a key come in bursts.
+func (r *replica) find(key string) *slot {
+	if s := r.last; s != nil && s.key == key {
+		return s
+	}
 	s := r.slots[key]
+	if s != nil {
+		r.last = s
+	}
+	return s
+}
+
+// forget removes the key's slot.
+func (r *replica) forget(key string) {
+	delete(r.slots, key)
+	r.last = nil
+}
+
+func (r *replica) slot(key string) *slot {
+	s := r.find(key)
 	if s == nil {
 		s = &slot{key: key}
 		r.slots[key] = s
@@ -217,7 +236,7 @@ func (n *Node) answerRead(m *Message) {
 		return
 	}
 	c := &noCell
-	if s := n.replica.slots[m.Key]; s != nil {
+	if s := n.replica.find(m.Key); s != nil {
 		c = &s.durable
 	}
 	if m.StandsIn {

@@ -194,7 +194,7 @@ func (n *Node) purge(s *slot) {
 	if n.ranges.on {
 		n.rangeRemoved(s)
 	}
-	delete(n.replica.slots, s.key)
+	n.replica.forget(s.key)
 	n.tombstones.purged++
 	if n.settings.Purge == PurgeRepaired {
 		// A hint of what was deleted must not bring it back.
@@ -215,7 +215,7 @@ func (n *Node) purgeExactly(key string, c *Cell) {
 // recoverPurge takes over a purge of the log: what came before it is gone, what follows counts again.
 func (n *Node) recoverPurge(key string, c *Cell) {
 	if s := n.replica.slots[key]; s != nil && n.heldCovers(c, &s.memory) {
-		delete(n.replica.slots, key)
+		n.replica.forget(key)
 	}
 }
 

@@ -42,6 +42,8 @@ type Config struct {
 	Settings map[string]string
 	// CompactAt is the size of the log, in bytes, from which it is compacted. 0: wal.DefaultCompactAt.
 	CompactAt int64
+	// FirstIncarnation is the incarnation in a directory that is used for the first time; 0 is 1.
+	FirstIncarnation uint32
 	// Wall is the node's wall clock, in nanoseconds since 1970. nil: the machine's.
 	Wall func() int64
 	// Logger gets what an operator should know. nil: nowhere.
@@ -127,7 +129,7 @@ func start(config Config) (*Server, error) {
 
 // boot opens the log and makes the core of what it holds.
 func (s *Server) boot(config Config) error {
-	options := wal.Options{Mode: wal.Every, Interval: time.Duration(s.settings.Fsync), CompactAt: config.CompactAt}
+	options := wal.Options{Mode: wal.Every, Interval: time.Duration(s.settings.Fsync), CompactAt: config.CompactAt, FirstIncarnation: config.FirstIncarnation}
 	switch {
 	case s.settings.Fsync == core.FsyncAlways:
 		options.Mode = wal.Always

@@ -178,12 +178,14 @@ func readSnapshot(path string) ([][]byte, error) {
 }
 
 // nextIncarnation raises the count of starts in the directory and returns it.
-func nextIncarnation(dir string, empty bool) (uint32, error) {
+// It begins with first in a directory that is used for the first time.
+func nextIncarnation(dir string, empty bool, first uint32) (uint32, error) {
 	path := filepath.Join(dir, incarnationName)
 	text, err := os.ReadFile(path)
 	last := uint64(0)
 	switch {
 	case errors.Is(err, os.ErrNotExist) && empty:
+		last = uint64(first) - 1
 	case errors.Is(err, os.ErrNotExist):
 		return 0, &CorruptError{File: path, Problem: "the file is missing although the log has records"}
 	case err != nil:

@@ -40,6 +40,11 @@ type Options struct {
 	EagerDelay time.Duration
 	// CompactAt is the size of the segments, in bytes, from which CompactionDue says true. 0: DefaultCompactAt.
 	CompactAt int64
+	// FirstIncarnation is the incarnation in a directory that is used for the
+	// first time; 0 is 1. A node that lost its directory can't know that it had
+	// lives before: only a number that none of them can have had, such as one
+	// made of the time, keeps it from handing out the same versions and events again.
+	FirstIncarnation uint32
 }
 
 // Stats are the log's counters since Open.

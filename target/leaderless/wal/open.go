@@ -29,7 +29,8 @@ const (
 
 // Recovered is what Open found.
 type Recovered struct {
-	// Incarnation counts the starts of the node: 1 when the directory is used for the first time.
+	// Incarnation counts the starts of the node, from Options.FirstIncarnation
+	// on when the directory is used for the first time.
 	Incarnation uint32
 	// Records are all records, in the order of their appending, those of the
 	// latest snapshot first.
@@ -142,7 +143,7 @@ func (l *Log) recover() (*Recovered, error) {
 		return nil, err
 	}
 	recovered := &Recovered{}
-	l.incarnation, err = nextIncarnation(l.dir, len(segments)+len(snapshots) == 0)
+	l.incarnation, err = nextIncarnation(l.dir, len(segments)+len(snapshots) == 0, max(l.options.FirstIncarnation, 1))
 	if err != nil {
 		return nil, err
 	}

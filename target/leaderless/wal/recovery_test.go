@@ -259,3 +259,14 @@ func FuzzSegment(f *testing.F) {
 		}
 	})
 }
+
+// A directory that is used for the first time begins where it is told to, and counts on from there.
+func TestIncarnationsBeginWhereTheyAreTold(t *testing.T) {
+	dir := t.TempDir()
+	for _, want := range []uint32{1000, 1001} {
+		log, recovered, err := Open(dir, Options{Mode: Always, FirstIncarnation: 1000})
+		require.NoError(t, err)
+		assert.Equal(t, want, recovered.Incarnation)
+		require.NoError(t, log.Close())
+	}
+}

@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/refute-lab/refute/target/leaderless/core"
 	"github.com/refute-lab/refute/target/leaderless/server"
@@ -131,6 +132,7 @@ func serve(o *options, stderr io.Writer) error {
 		return errors.Join(fmt.Errorf("listen for clients: %w", err), o.config.Nodes.Close())
 	}
 	o.config.Logger = slog.New(slog.NewTextHandler(stderr, nil))
+	o.config.FirstIncarnation = firstIncarnation(time.Now())
 	node, err := server.Start(o.config)
 	if err != nil {
 		return err
@@ -170,4 +172,13 @@ func printHelp(flags *flag.FlagSet, w io.Writer) {
 	for _, s := range core.Describe() {
 		fmt.Fprintf(w, "  %-16s %s\n  %-16s values: %s; default: %s\n", s.Name, s.Help, "", s.Values, s.Default)
 	}
+}
+
+// firstIncarnation is the incarnation of a node with an empty directory: the
+// seconds since 2025. It may be its first life, or the disk of all its earlier
+// ones is lost; then this number is greater than any of theirs, unless it was
+// started more often than once a second on average, or the clock is wrong.
+func firstIncarnation(now time.Time) uint32 {
+	since := now.Sub(time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC))
+	return uint32(min(max(int64(since/time.Second), 1), 1<<31))
 }
