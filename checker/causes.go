@@ -26,15 +26,20 @@ import "slices"
 //	local quorums of several data centres               local-quorum
 //	plain writes beside compare-and-set                 plain-write-over-compare-and-set
 //	reads past the ballots of compare-and-set           uncommitted-compare-and-set
+//	an answer seen without its question                 answer-without-its-question
+//	equal timestamps of rows                            equal-timestamps
+//	blind puts                                          blind-puts
+//	vector clocks without dots                          clock-without-dots
+//	pruned vector clocks                                pruned-clock
 //	actors that forget, one clock given twice           actor-amnesia
+//	two values under one vector                         same-clock-twice
+//	carts merged by union                               union-merge
+//	additions that are asked for again                  repeated-add
+//	a tombstone that was purged too early               purged-tombstone
+//	an old tombstone, a new value                       doomstone
 //
 // A write concurrent with a read may show or not: that is no violation and
-// has no cause. The other known limits have none yet: what a store tells of
-// single operations does not prove them (equal timestamps in rows, tombstones
-// that were purged, or that outlive a new value), or their findings are about
-// counts of siblings and of elements, for which no rule looks at the evidence
-// (blind puts, vectors without dots, pruning, unions,
-// counters), or about several keys.
+// has no cause.
 const (
 	CauseNoOverlap        = "no-overlap"
 	CauseSloppyQuorum     = "sloppy-quorum"
@@ -55,7 +60,17 @@ const (
 	CauseLocalQuorum      = "local-quorum"
 	CausePlainOverCAS     = "plain-write-over-compare-and-set"
 	CauseUncommittedCAS   = "uncommitted-compare-and-set"
+	CauseWithoutQuestion  = "answer-without-its-question"
+	CauseEqualTimestamps  = "equal-timestamps"
+	CauseBlindPuts        = "blind-puts"
+	CauseNoDots           = "clock-without-dots"
+	CausePruned           = "pruned-clock"
 	CauseActorAmnesia     = "actor-amnesia"
+	CauseSameClock        = "same-clock-twice"
+	CauseUnionMerge       = "union-merge"
+	CauseRepeatedAdd      = "repeated-add"
+	CausePurgedTombstone  = "purged-tombstone"
+	CauseDoomstone        = "doomstone"
 	// CauseUnknown says that there was evidence and that it proves none of the others.
 	CauseUnknown = "cause not determined"
 )
@@ -130,9 +145,39 @@ func Causes() []CauseDescription {
 		{CauseUncommittedCAS,
 			"A compare-and-set that had not been committed on all replicas was read by one request, and not by a later one that asked the replicas without a ballot.",
 			"Read such keys at the level serial (read-level=serial), which finishes what it meets. The price is a round trip that a majority must answer, and that reads hinder writes."},
+		{CauseWithoutQuestion,
+			"A value that was made of another key's value was seen before that other value had reached the replicas that were asked for it: each write travels by itself.",
+			"Overlapping quorums (w + r > n) show every acknowledged write; in general it takes a store that holds a write back until what it depends on is there. The price is latency, or the dependencies that each write carries."},
+		{CauseEqualTimestamps,
+			"Several writes of a row carry one timestamp, so that each cell was decided by its value, and cells of different writes came together.",
+			"Let ties be decided by the writer (tie-break=writer) or make timestamps unique (timestamp-unit=1ns). The price is that the order of such writes says nothing, and longer timestamps."},
+		{CauseBlindPuts,
+			"Writes told the store nothing of what their writers had seen, so that each is a value more and replaces none.",
+			"Read before writing and hand the causal context back. The price is a read before each write."},
+		{CauseNoDots,
+			"One vector stands for all values of a key, so the store cannot tell which of them a writer has seen who has not seen all, and keeps those that it replaces as well.",
+			"Dotted version vectors (resolver=dotted) tell each value's own write. The price is a dot for each value."},
+		{CausePruned,
+			"The vector of a value was cut, so that it no longer looks newer than a value that it replaced, and both stay.",
+			"Do not prune (prune-entries=0), or only long vectors of old entries. The price is vectors that grow with the number of nodes that ever wrote the key."},
 		{CauseActorAmnesia,
 			"A node gave two writes of a key the same place in its vector clock, because it had forgotten the first: to the replicas that know the one, the other is the same or long replaced.",
 			"actor-epochs=on lets a node that may have forgotten count on under a new name; fsync=always lets it forget less. The price is one more entry in the vectors."},
+		{CauseSameClock,
+			"Two different values have the same vector, and each replica keeps the one that it has: neither looks newer to the other.",
+			"Keep both values of equal vectors (obsolete-puts=merge), and let a node that may have forgotten go on under a new name (actor-epochs=on). The price is siblings, and longer vectors."},
+		{CauseUnionMerge,
+			"A client merged versions of a cart by taking all that is in either of them, and so brought back what had been taken out of one.",
+			"A set that keeps track of which additions a removal has seen (data-type=or-set). The price is a tag for each addition."},
+		{CauseRepeatedAdd,
+			"An addition that was not answered was asked for again, and the store carried out both.",
+			"Give an addition an identifier under which replicas count it once (retry=identified). The price is that identifiers are remembered for a while."},
+		{CausePurgedTombstone,
+			"A replica removed the tombstone of a deletion before all replicas had got it; one that still had the older value brought it back.",
+			"Purge only what every replica is known to have (purge=repaired), or keep tombstones for longer than any replica is away (gc-grace). The price is space."},
+		{CauseDoomstone,
+			"A key was created again under a vector that begins anew, and an old tombstone that was still about counts more than the new value does.",
+			"Count under a new name when a key is created again (actor-epochs=on), or keep tombstones until no copy is about. The price is one more entry in vectors, or space."},
 	}
 }
 

@@ -32,8 +32,8 @@ func TestGoldenCauses(t *testing.T) {
 			file, err := history.OpenEvidence(goldenFile(t, name))
 			require.NoError(t, err)
 			defer file.Close()
-			report := goldenReport(t, name, Options{Evidence: file.Lookup})
-			many := goldenReport(t, name, Options{Evidence: file.Lookup, Evidences: func(completions []int64) map[int64]*history.Evidence {
+			report := goldenReport(t, name, Options{Evidence: file.Lookup, MaximumSiblings: goldenSiblings})
+			many := goldenReport(t, name, Options{Evidence: file.Lookup, MaximumSiblings: goldenSiblings, Evidences: func(completions []int64) map[int64]*history.Evidence {
 				found, err := file.Read(t.Context(), completions)
 				require.NoError(t, err)
 				return found
@@ -159,6 +159,16 @@ func TestEvidenceChangesNoVerdict(t *testing.T) {
 			}
 			if r.IntN(4) == 0 {
 				e.Level, e.Arrival = "local-quorum", r.IntN(2) == 0
+			}
+			if r.IntN(3) == 0 {
+				e.Causal = &history.CausalEvidence{Clocks: []string{"dotted", "vector-clock", "version-vector", ""}[r.IntN(4)], Versions: versions[:r.IntN(4)]}
+				if r.IntN(2) == 0 {
+					e.Causal.Context, e.Causal.Clock = map[string]int64{"n1": r.Int64N(3)}, map[string]int64{"n1": r.Int64N(3), "n2": r.Int64N(3)}
+					e.Causal.Dot = []string{"", "n1:1", "n1:2", "n2:1", "nonsense"}[r.IntN(5)]
+				}
+			}
+			if r.IntN(5) == 0 {
+				e.Grace, e.Repeated = r.Int64N(9), []history.Evidence{{Version: versions[r.IntN(4)]}}
 			}
 			for range r.IntN(4) {
 				e.Replicas = append(e.Replicas, history.ReplicaEvidence{Node: words[r.IntN(5)], Answered: r.IntN(2) == 0, Counted: r.IntN(2) == 0,

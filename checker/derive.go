@@ -44,6 +44,11 @@ import (
 //     failed. Not if one of the replicas that the read asked was restarted
 //     since: it may have had w and lost it.
 //
+// A store that keeps siblings has no order of versions but what each writer had
+// seen: see mechanismsiblings.go. Findings that are no missed writes, or where
+// the store says itself that it removes things, have the rules of
+// mechanismobjects.go.
+//
 // Where the evidence is not enough the cause is not determined.
 
 // deduction is a cause with the sentences that prove it, or CauseUnknown with what is missing.
@@ -62,31 +67,75 @@ func (t *timeline) deduce(f finding, o Options) (d deduction) {
 			d = undetermined("the derivation failed (%v), which is a defect of this program: please report it with the history", r)
 		}
 	}()
-	explicable := t.explicable(&f)
-	if o.Evidence == nil || !explicable && !t.dotted(&f) {
+	if o.Evidence == nil {
+		return deduction{}
+	}
+	rule := t.ruleOf(&f)
+	if rule == nil && !t.dotted(&f) {
 		return deduction{}
 	}
 	k := gatherFacts(t, f, o)
 	if !k.told {
 		return deduction{}
 	}
+	if d, found := k.sameClock(); found {
+		return d
+	}
 	if d, found := k.forgotten(); found {
 		return d
 	}
-	if !explicable {
+	if rule == nil {
 		return deduction{}
+	}
+	return rule(k)
+}
+
+// ruleOf is what derives the cause of such a finding; nil where the rules do not speak of it.
+func (t *timeline) ruleOf(f *finding) func(*facts) deduction {
+	swaps := func() bool {
+		return slices.ContainsFunc(f.positions, func(p int32) bool { return t.operations[p].F == history.FCAS })
+	}
+	switch f.class {
+	case classTooManySiblings:
+		return (*facts).exploded
+	case classMixedRow:
+		return (*facts).mixed
+	case classOvercount, classCounterHigh:
+		return (*facts).overcounted
+	case classStaleSwap, classFork, classPinned, classUpdateFork:
+		if swaps() {
+			return (*facts).swapped
+		}
+	}
+	if !t.explicable(f) {
+		return nil
 	}
 	switch {
 	case len(f.held) > 0:
-		return k.diverged()
+		return (*facts).diverged
 	case f.class == classFailed:
-		return k.failed()
+		return (*facts).failed
 	case f.class == classReturned:
-		return k.returned()
+		return (*facts).returned
 	case f.class == classOther:
-		return k.nameless()
+		return (*facts).nameless
 	}
-	return k.missed(miss{newer: f.newer, older: f.older, shown: f.shown, seen: f.first, read: f.second})
+	return (*facts).overlooked
+}
+
+// overlooked: the finding's read did not show the newer write.
+func (k *facts) overlooked() deduction {
+	f := &k.f
+	if f.newer != none && k.t.operations[f.newer].F == history.FDelete {
+		if d, found := k.united(); found {
+			return d
+		}
+	}
+	m := miss{newer: f.newer, older: f.older, shown: f.shown, seen: f.first, read: f.second}
+	if f.class == classResurrected || f.class == classDiscarded {
+		m.seen = none // f.first is a read of nothing
+	}
+	return k.across(k.missed(m))
 }
 
 // explicable says whether the finding is one that the rules speak of.
@@ -95,7 +144,7 @@ func (t *timeline) explicable(f *finding) bool {
 		return true
 	}
 	writes := func(p int32) bool {
-		return p != none && (t.operations[p].F == history.FWrite || t.operations[p].F == history.FCAS)
+		return p != none && (t.operations[p].F == history.FWrite || t.operations[p].F == history.FCAS || t.operations[p].F == history.FDelete)
 	}
 	if f.class == classOther {
 		return !slices.ContainsFunc(f.positions, func(p int32) bool {
@@ -103,7 +152,11 @@ func (t *timeline) explicable(f *finding) bool {
 			return o.F != history.FRead && o.F != history.FWrite || o.Output.Kind() == history.List
 		})
 	}
-	if f.second == none || t.operations[f.second].F != history.FRead || t.operations[f.second].Output.Kind() == history.List {
+	if f.second == none || t.operations[f.second].F != history.FRead {
+		return false
+	}
+	// A list of siblings is what the rules speak of, rows and sets are not.
+	if t.operations[f.second].Output.Kind() == history.List && (f.newer == none || t.operations[f.newer].Input.Kind() == history.List) {
 		return false
 	}
 	if f.class == classFailed {
@@ -128,6 +181,9 @@ func (k *facts) missed(m miss) deduction {
 	q := reading(r)
 	if len(q.answers) == 0 {
 		return undetermined("the store did not tell which replicas answered %s", k.name(r))
+	}
+	if w := k.of(m.newer); w.causal() != nil || r.causal() != nil {
+		return k.missedCausally(m, w, r)
 	}
 	newer := k.versionOf(m.newer)
 	if newer == "" {
@@ -230,6 +286,12 @@ func (k *facts) lost(w *fact, version string, q inquiry) (d deduction, found boo
 			}
 		}
 		had := fmt.Sprintf("%s %s %s (%s) by %s", h.node, h.did, k.name(w), versionOrNothing(version), clock(finish(h.by.o)))
+		if p, applies := k.purged(w, h, a, q, had); applies {
+			if d, found = p, true; p.cause != CauseUnknown {
+				return d, true
+			}
+			continue
+		}
 		if disk != "" {
 			return deduction{CauseLostData, fmt.Sprintf("%s, %s, and then %s", had, disk, k.answered(q, a.version))}, true
 		}

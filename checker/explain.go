@@ -350,7 +350,7 @@ func (n narrator) timestampOf(p int32) int64 {
 	if o.Completion < 0 || o.F == history.FRead {
 		return 0
 	}
-	if e := n.o.Evidence(o.Completion); e != nil {
+	if e := n.o.Evidence(o.Completion); e != nil && e.Causal == nil { // no clock orders siblings
 		return e.Timestamp
 	}
 	return 0

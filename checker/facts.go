@@ -21,8 +21,9 @@ type fact struct {
 
 // facts are what is known about a key around a finding.
 type facts struct {
-	t *timeline
-	f finding
+	t       *timeline
+	f       finding
+	options *Options
 	// all are in order of invocation.
 	all []fact
 	// order maps a version to its place in the target's own order, as far as it was told.
@@ -31,6 +32,8 @@ type facts struct {
 	beats map[[2]string]bool
 	// clocks says that the order is by timestamps of clocks, not by counters.
 	clocks bool
+	// orderGiven says that the order was concluded from vectors and is all there is to know.
+	orderGiven bool
 	// told says that there is evidence for the finding's own operations, or, of
 	// replicas that differ, for any of the key.
 	told bool
@@ -39,7 +42,7 @@ type facts struct {
 // gatherFacts looks up the evidence of the finding's operations and of those
 // of the same key before its last one ended.
 func gatherFacts(t *timeline, f finding, o Options) *facts {
-	k := &facts{t: t, f: f, order: map[string]int64{}, beats: map[[2]string]bool{}}
+	k := &facts{t: t, f: f, options: &o, order: map[string]int64{}, beats: map[[2]string]bool{}}
 	last := int32(0)
 	for _, p := range f.positions {
 		last = max(last, p)
@@ -91,17 +94,17 @@ func (k *facts) learn(x *fact) {
 	if x.e == nil {
 		return
 	}
-	if len(k.f.held) > 0 || slices.Contains(k.f.positions, x.position) {
+	if len(k.f.held) > 0 || k.f.class == classTooManySiblings || slices.Contains(k.f.positions, x.position) {
 		k.told = true
 	}
 	switch {
-	case x.e.Version == "":
+	case x.e.Version == "", x.e.Causal != nil: // no clock orders siblings
 	case x.e.Timestamp != 0:
 		k.order[x.e.Version], k.clocks = x.e.Timestamp, true
 	case x.e.Counter != 0:
 		k.order[x.e.Version] = x.e.Counter
 	}
-	if x.o.F == history.FRead && x.o.Type == history.Ok {
+	if x.o.F == history.FRead && x.o.Type == history.Ok && x.e.Causal == nil {
 		for i := range x.e.Replicas {
 			if r := &x.e.Replicas[i]; r.Counted && r.Version != x.e.Version {
 				k.beats[[2]string{x.e.Version, r.Version}] = true
@@ -140,7 +143,10 @@ func (k *facts) compare(a, b string) (c int, known bool) {
 	case k.beats[[2]string{b, a}]:
 		return -1, true
 	}
-	return 0, false
+	if k.orderGiven {
+		return 0, false
+	}
+	return k.compareCausally(a, b)
 }
 
 // versionOf is the version under which the write at the position is stored:

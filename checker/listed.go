@@ -46,6 +46,19 @@ func (t *timeline) listed() *timeline {
 	if err != nil { // it was in order before
 		return t
 	}
+	// What a survey decided has no operations here.
+	for k := range t.keys {
+		key := &t.keys[k]
+		if key.surveyed == nil {
+			continue
+		}
+		n, found := l.numbers[key.name]
+		if !found {
+			n = int32(len(l.keys))
+			l.keys, l.numbers[key.name] = append(l.keys, *key), n
+		}
+		l.keys[n].surveyed = key.surveyed
+	}
 	l.total, l.traffic, l.versioned = t.total, t.traffic, t.operations
 	return l
 }

@@ -165,7 +165,7 @@ func checkBoundedSiblings(_ context.Context, t *timeline, o Options) Result {
 			continue
 		}
 		f := newFinding(classTooManySiblings, k.key)
-		f.second = k.position
+		f.second, f.element = k.position, int64(bound)
 		f.gather()
 		who := fmt.Sprintf("Process %d read", t.operations[k.position].Process)
 		if t.operations[k.position].F == history.FDump {

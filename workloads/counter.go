@@ -121,10 +121,11 @@ func (Counter) Perform(ctx context.Context, c Config, m *Memory, client target.C
 	case history.FAdd:
 		by, _ := op.Value.Int()
 		perhaps := false // an attempt may have been made
+		var earlier []history.Evidence
 		for attempt := 1; ; attempt++ {
 			evidence, err := add(ctx, op.Key, by)
 			if err == nil {
-				return Outcome{Type: history.Ok, Value: op.Value, Evidence: evidence}
+				return Outcome{Type: history.Ok, Value: op.Value, Evidence: repeating(evidence, earlier)}
 			}
 			perhaps = perhaps || !target.IsDefinite(err)
 			if !perhaps || c.Settings["retry"] == "none" || attempt == attempts || ctx.Err() != nil {
@@ -132,11 +133,29 @@ func (Counter) Perform(ctx context.Context, c Config, m *Memory, client target.C
 				if perhaps {
 					out.Type = history.Info
 				}
+				out.Evidence = repeating(out.Evidence, earlier)
 				return out
+			}
+			// Under the same identifier, or after reading again, it is no second addition for the store.
+			if told := failed(err, false).Evidence; told != nil && c.Settings["retry"] == "blind" && c.Settings["how"] == "crdt" {
+				earlier = append(earlier, *told)
 			}
 		}
 	}
 	return unknownOperation(op)
+}
+
+// repeating is the evidence with that of earlier attempts; evidence itself is not changed.
+func repeating(evidence *history.Evidence, earlier []history.Evidence) *history.Evidence {
+	if len(earlier) == 0 {
+		return evidence
+	}
+	all := history.Evidence{}
+	if evidence != nil {
+		all = *evidence
+	}
+	all.Repeated = earlier
+	return &all
 }
 
 // adderOf returns how this client adds to a counter and reads it; nil if it cannot.

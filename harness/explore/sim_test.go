@@ -125,7 +125,7 @@ func ExampleRun() {
 	base := &plan.Plan{Format: plan.Format, Name: "example", Backend: "sim",
 		Target: plan.Target{Name: "leaderless", Nodes: 5, Settings: system.Settings()},
 		Workload: plan.Workload{Name: "register", Concurrency: 10,
-			Settings: map[string]string{"keys": "5", "operations-per-key": "200", "writes": "20"}},
+			Settings: map[string]string{"keys": "5", "operations-per-key": "200", "writes": "20", "session": "none"}},
 		Claims: []string{checker.NoStaleReads},
 		Limits: plan.Limits{Time: plan.Duration(10 * time.Second), Operation: plan.Duration(time.Second),
 			Quiet: plan.Duration(10 * time.Second), Finals: plan.Duration(15 * time.Second), Check: plan.Duration(time.Minute)},

@@ -24,7 +24,7 @@ func fullEvent() history.Event {
 				{Node: "n2", Answered: true, Counted: true, Version: "100@n1"},
 				{Node: "n3", HintFor: "n1", RoundTrip: 2_100_000},
 			},
-			Phases: []string{"fetch", "write-back"}, Hints: []string{"n1"},
+			Phases: []string{"fetch", "write-back"}, Hints: []string{"n1"}, Grace: 5,
 		},
 	}
 }
@@ -159,6 +159,17 @@ func drawEvent(t *rapid.T) history.Event {
 				Repaired: rapid.Bool().Draw(t, "repaired"), Fetched: rapid.Bool().Draw(t, "fetched"), RoundTrip: rapid.Int64().Draw(t, "round trip")})
 			e.Evidence.Hints = append(e.Evidence.Hints, text.Draw(t, "hint"))
 			e.Evidence.Phases = append(e.Evidence.Phases, text.Draw(t, "phase"))
+		}
+		e.Evidence.Grace = rapid.Int64().Draw(t, "grace")
+		if rapid.Bool().Draw(t, "causal") {
+			e.Evidence.Causal = &history.CausalEvidence{Clocks: text.Draw(t, "clocks"), Context: map[string]int64{text.Draw(t, "actor"): rapid.Int64().Draw(t, "counter of it")},
+				Dot: text.Draw(t, "dot"), Versions: rapid.SliceOfN(text, 1, 3).Draw(t, "versions")}
+		}
+		if rapid.Bool().Draw(t, "blind") {
+			e.Evidence.Causal = &history.CausalEvidence{Clocks: "dotted", Context: map[string]int64{}, Clock: map[string]int64{"n1": 2}}
+		}
+		if rapid.Bool().Draw(t, "repeated") {
+			e.Evidence.Repeated = []history.Evidence{{Version: text.Draw(t, "an earlier version")}, {Coordinator: "n2"}}
 		}
 	}
 	return e

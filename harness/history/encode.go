@@ -107,6 +107,25 @@ func appendEvidence(buf []byte, e *Evidence) []byte {
 	buf = appendStrings(buf, `,"phases":[`, e.Phases)
 	buf = appendField(buf, `,"level":`, e.Level)
 	buf = appendStrings(buf, `,"hints":[`, e.Hints)
+	if e.Grace != 0 {
+		buf = append(buf, `,"grace":`...)
+		buf = strconv.AppendInt(buf, e.Grace, 10)
+	}
+	if e.Causal != nil {
+		if causal, err := json.Marshal(e.Causal); err == nil { // strings and numbers always can
+			buf = append(append(buf, `,"causal":`...), causal...)
+		}
+	}
+	if len(e.Repeated) > 0 {
+		buf = append(buf, `,"repeated":[`...)
+		for i := range e.Repeated {
+			if i > 0 {
+				buf = append(buf, ',')
+			}
+			buf = appendEvidence(buf, &e.Repeated[i])
+		}
+		buf = append(buf, ']')
+	}
 	return closeObject(buf, start)
 }
 

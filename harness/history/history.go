@@ -259,6 +259,34 @@ type Evidence struct {
 	Level string `json:"level,omitempty"`
 	// Hints lists the replicas for which a hint was written during the operation.
 	Hints []string `json:"hints,omitempty"`
+	// Grace is, of a deletion, for how long the target keeps its tombstone at
+	// least, in nanoseconds; 0 where it keeps it for ever, or does not tell.
+	Grace int64 `json:"grace,omitempty"`
+	// Causal is what it knows of causality; nil where the target has no causal clocks.
+	Causal *CausalEvidence `json:"causal,omitempty"`
+	// Repeated is what the target told of earlier attempts at the same
+	// operation, of which the client did not say that they are the same.
+	Repeated []Evidence `json:"repeated,omitempty"`
+}
+
+// CausalEvidence is what a target with causal clocks told of an operation. An
+// actor is who numbers its writes of a key, by whatever name the target gives it.
+type CausalEvidence struct {
+	// Clocks says how the target tells siblings from what is out of date:
+	// "vector-clock" (one vector for the key), "version-vector" (one for each
+	// value) or "dotted" (one for the key, and a dot for each value).
+	Clocks string `json:"clocks"`
+	// Context is, of a write, what its writer said to have seen: for each actor
+	// how many of its writes. Empty where it said nothing; nil for a read.
+	Context map[string]int64 `json:"context,omitzero"`
+	// Clock is, of a write, the vector that its value got, or where the key has
+	// only one, that of the key after the write.
+	Clock map[string]int64 `json:"clock,omitempty"`
+	// Dot is, of a write, its own number: "ACTOR:NUMBER".
+	Dot string `json:"dot,omitempty"`
+	// Versions are, of a read, all that it found side by side, those of
+	// tombstones included, as in Evidence.Version.
+	Versions []string `json:"versions,omitempty"`
 }
 
 // ReplicaEvidence is one replica's part in an operation.

@@ -57,7 +57,40 @@ func Evidence(settings *core.Settings, coordinator core.NodeID, r *core.Reply) *
 			e.Replicas[i].HintFor = settings.Nodes[from.HintFor]
 		}
 	}
+	e.Grace, e.Causal = r.Evidence.Grace, Causal(settings, &r.Evidence)
 	return e
+}
+
+// Causal is what the core's evidence tells of causality, with the nodes' names; nil where it tells nothing.
+func Causal(settings *core.Settings, from *core.Evidence) *history.CausalEvidence {
+	c := from.Causal
+	if c == nil {
+		return nil
+	}
+	e := &history.CausalEvidence{Clocks: settings.Resolver.String()}
+	for _, v := range c.Versions {
+		e.Versions = append(e.Versions, v.String())
+	}
+	if len(c.Versions) > 0 {
+		return e // of a read
+	}
+	e.Context = counters(settings, c.Context)
+	if len(c.Clock) > 0 {
+		e.Clock = counters(settings, c.Clock)
+	}
+	if !c.Dot.IsZero() {
+		e.Dot = dotOf(settings, c.Dot).String()
+	}
+	return e
+}
+
+// counters are the entries of a vector by the names of their actors.
+func counters(settings *core.Settings, v core.Vector) map[string]int64 {
+	all := make(map[string]int64, len(v))
+	for _, e := range v {
+		all[actorName(settings, e.Actor)] = int64(e.Counter)
+	}
+	return all
 }
 
 // Reading returns what a client of the named node makes of the reply to a get

@@ -8,7 +8,7 @@ func conflictItems() []Item {
 			Number: 11, Name: "concurrent-writes-discarded", Title: "of two concurrent acknowledged writes one vanishes",
 			Story: "n=3, w=1, the last write wins. A partition has a home replica on each side. Two clients write at the same time, one on each side, and both are told ok. " +
 				"When the partition is over, one of the two values is gone from all replicas.",
-			Claim: "no-discarded-writes", Cause: "",
+			Claim: "no-discarded-writes", Cause: "concurrent-last-write-wins",
 			Setting: "resolver", Plan: "lww", Twin: "dotted",
 			Remedy: "Dotted version vectors show that neither write knew of the other, and both values stay as siblings.",
 			Cost:   "clients must hand contexts back and merge siblings",
@@ -29,7 +29,7 @@ func conflictItems() []Item {
 			Number: 13, Name: "equal-timestamps-mix-columns", Title: "two rows with one timestamp become a third",
 			Story: "Rows of two columns, each with its own last write; timestamps of a whole second, ties go to the larger value, as in Cassandra. " +
 				"(1, −1) and (2, −2) are written through two nodes within a second. Of each column the larger value stays: (2, −1), a row that nobody wrote.",
-			Claim: "row-atomicity", Cause: "",
+			Claim: "row-atomicity", Cause: "equal-timestamps",
 			Setting: "tie-break", Plan: "value", Twin: "writer",
 			Remedy: "If the writer's name is part of each timestamp, timestamps are unique, and one of the two rows wins in all its columns. So does a row that is one value, or a compare-and-set.",
 			Cost:   "a writer's name in each version",
@@ -48,7 +48,7 @@ func conflictItems() []Item {
 		{
 			Number: 15, Name: "blind-puts", Title: "each put without a context is a sibling more",
 			Story: "Dotted version vectors; at most 4 siblings are thought to be sane. A client reads and writes again and again and never hands a context back: to the store each of its writes is one that knew of nothing, and stays.",
-			Claim: "bounded-siblings", Cause: "",
+			Claim: "bounded-siblings", Cause: "blind-puts",
 			Setting: "blind", Plan: "100", Twin: "0",
 			Remedy: "Each write hands back the context of the read before it, which says what it takes the place of.",
 			Cost:   "a read for each write",
@@ -58,7 +58,7 @@ func conflictItems() []Item {
 			Number: 16, Name: "sibling-explosion", Title: "one vector clock for a key lets siblings grow without bound",
 			Story: "One vector clock for the key, its entries counted by the replica. Two clients read and write in turn, each with the context of a read from before the other's write. " +
 				"The clock says that something was unseen, not what: each write keeps every sibling that there is, those that it replaces as well.",
-			Claim: "bounded-siblings", Cause: "",
+			Claim: "bounded-siblings", Cause: "clock-without-dots",
 			Setting: "resolver", Plan: "vector-clock", Twin: "dotted",
 			Remedy: "With a dot for each value the store tells what the context has seen from what it has not: two siblings stay, however long the two go on.",
 			Cost:   "a dot more for each sibling",
@@ -67,7 +67,7 @@ func conflictItems() []Item {
 		{
 			Number: 17, Name: "pruned-clocks", Title: "a pruned clock makes false siblings",
 			Story: "A vector for each value, cut to 2 entries. A client reads and writes through n1, n2 and n3 in turn. A value that has lost an entry no longer looks newer than one it replaced, which comes back as a sibling.",
-			Claim: "bounded-siblings", Cause: "",
+			Claim: "bounded-siblings", Cause: "pruned-clock",
 			Setting: "prune-entries", Plan: "2", Twin: "0",
 			Remedy: "Clocks are not pruned; or only entries that are old, of clocks that are long.",
 			Cost:   "clocks that grow with the number of nodes that ever coordinated a write of the key",
@@ -88,7 +88,7 @@ func conflictItems() []Item {
 			Story: "A vector for each value, counted by the node that a client writes through, its log synced every 10 s; a replica that holds an equal clock calls a put obsolete, which counts as success. " +
 				"n1 coordinates the writes 1 and 2; its disk fails and is restored from a snapshot from before the second. A client that had read 1 writes 3 through n1, which counts it as its event 2 again. " +
 				"n2 and n3 have an event 2 of n1 and keep it: 2 there, 3 on n1, and no repair sees a difference.",
-			Claim: "convergence", Cause: "actor-amnesia",
+			Claim: "convergence", Cause: "same-clock-twice",
 			Setting: "actor-epochs", Plan: "off", Twin: "on",
 			Remedy: "A node that may have forgotten what it counted goes on under a new name: 3 is a sibling of 2. Reading from two replicas before a write does it, too.",
 			Cost:   "one more entry in the vectors of the keys that it writes from then on",
@@ -98,7 +98,7 @@ func conflictItems() []Item {
 			Number: 20, Name: "union-resurrects", Title: "a cart merged by union brings removed things back",
 			Story: "A shopping cart as a value with siblings, which the clients merge: they take all items of either. During a partition one client takes item 1 out on its side, and another one puts item 2 in on the other. " +
 				"The first finds item 1 gone. Afterwards the cart is merged, and item 1 is in it again.",
-			Claim: "no-resurrected-deletes", Cause: "",
+			Claim: "no-resurrected-deletes", Cause: "union-merge",
 			Setting: "merge", Plan: "union", Twin: "or-set",
 			Remedy: "An observed-remove set knows which additions a removal has seen, and merges accordingly.",
 			Cost:   "a data type in the store, and a tag for each addition",
@@ -108,7 +108,7 @@ func conflictItems() []Item {
 			Number: 21, Name: "counter-miscounts", Title: "an addition that is retried after a timeout counts twice",
 			Story: "A counter that replicas join without loss. n1 makes an addition and can't get it acknowledged by anybody else: a timeout. The client asks again, up to four times, and each attempt is an addition of its own. " +
 				"(The other half of this limit, a read-modify-write over a register that counts too little, is the setting how=read-modify-write.)",
-			Claim: "counter-bounds", Cause: "",
+			Claim: "counter-bounds", Cause: "repeated-add",
 			Setting: "retry", Plan: "blind", Twin: "identified",
 			Remedy: "The client gives the addition an identifier, and replicas count it once.",
 			Cost:   "the identifiers are kept for a while",

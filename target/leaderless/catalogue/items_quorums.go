@@ -91,7 +91,7 @@ func quorumItems() []Item {
 			Number: 9, Name: "answer-without-its-question", Title: "an observer sees the answer and not the question",
 			Story: "n=3, w=1, r=1. The question is acknowledged by n4 and does not reach its other replicas. A second client reads it there and writes the answer, under another key. " +
 				"An observer reads the answer, then the question through n2: nothing.",
-			Claim: "writes-follow-reads", Cause: "no-overlap",
+			Claim: "writes-follow-reads", Cause: "answer-without-its-question",
 			Setting: "r", Plan: "1", Twin: "3",
 			Remedy: "Overlapping quorums show every acknowledged write. The remedies that leave r at 1, to carry what a write depends on or to keep both keys in one ordered partition, are not among the bundled store's settings: it orders nothing across keys.",
 			Cost:   "latency and availability of reads",

@@ -8,7 +8,7 @@ func repairItems() []Item {
 			Number: 22, Name: "zombie", Title: "a deleted value comes back after its tombstone was purged",
 			Story: "gc-grace=1s, and anti-entropy on. n3 is cut off, and a value that it holds is deleted. The outage lasts longer than gc-grace: n1 and n2 purge the tombstone, the hint for n3 expires. " +
 				"n3 returns, is compared with the others, and is the only one that knows something of the key: the value is back, everywhere.",
-			Claim: "no-resurrected-deletes", Cause: "",
+			Claim: "no-resurrected-deletes", Cause: "purged-tombstone",
 			Setting: "purge", Plan: "grace", Twin: "repaired",
 			Remedy: "Only tombstones that anti-entropy has found on every replica are purged.",
 			Cost:   "tombstones stay for as long as any replica is away",
@@ -18,7 +18,7 @@ func repairItems() []Item {
 			Number: 23, Name: "doomstone", Title: "an old tombstone kills a value that was created again",
 			Story: "Sloppy quorums, vector clocks; tombstones are purged once all home replicas report them. While n3 is away n5 keeps a tombstone for it. n3 returns, gets the tombstone from a read, and all three purge it; n5 can't reach n3 yet. " +
 				"The key is created again, under a clock that begins anew. Then n5 hands its old tombstone over: by its clock it is the newer, and the new value dies.",
-			Claim: "no-lost-writes", Cause: "",
+			Claim: "no-lost-writes", Cause: "doomstone",
 			Setting: "actor-epochs", Plan: "off", Twin: "on",
 			Remedy: "A key that is created again counts under a new name, so that no old tombstone dominates it.",
 			Cost:   "one more entry in its vector clock",

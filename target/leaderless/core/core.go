@@ -262,6 +262,11 @@ type Evidence struct {
 	// Took is the time from the request to the reply, in nanoseconds of
 	// Now.Mono, at least one.
 	Took int64
+	// Grace is, of a deletion, for how long its tombstone is kept at least, in
+	// nanoseconds; 0: for ever.
+	Grace int64
+	// Causal is what causal clocks say of it; nil where keys have none.
+	Causal *CausalEvidence
 }
 
 // ReplicaEvidence is one replica's part in a request.

@@ -174,7 +174,7 @@ func (e *Evidence) appendTo(buf []byte) []byte {
 		buf = appendVersion(buf, r.Version)
 		buf = appendUvarint(buf, uint64(r.RoundTrip))
 	}
-	return buf
+	return e.Causal.appendTo(appendUvarint(buf, uint64(e.Grace)))
 }
 
 func (d *decoder) evidence() (e Evidence) {
@@ -198,6 +198,8 @@ func (d *decoder) evidence() (e Evidence) {
 		r.RoundTrip = int64(d.uvarint() & (1<<63 - 1))
 		e.Replicas = append(e.Replicas, r)
 	}
+	e.Grace = int64(d.uvarint() & (1<<63 - 1))
+	e.Causal = d.causalEvidence()
 	return e
 }
 

@@ -160,6 +160,10 @@ func TestForwardedBodiesSurviveTheWire(t *testing.T) {
 
 		e := Evidence{Required: small.Draw(t, "required"), Level: LevelQuorum, Took: rapid.Int64Min(0).Draw(t, "took"), Phases: []string{"read", "repair"}, Hints: []NodeID{4},
 			Replicas: []ReplicaEvidence{{Node: 3, Answered: true, Version: version(4), RoundTrip: 5, Repaired: true}, {Node: 1, Counted: true, Fetched: true, StandsIn: true, HintFor: 2}}}
+		if rapid.Bool().Draw(t, "causal") {
+			e.Grace = rapid.Int64Min(0).Draw(t, "grace")
+			e.Causal = &CausalEvidence{Context: Vector{{Actor{1, 0}, 3, 0}}, Clock: Vector{{Actor{1, 0}, 3, 9}, {Actor{2, 1 << 40}, 1, 8}}, Dot: Dot{Actor{2, 1 << 40}, 1}, Versions: []Version{version(3), version(4)}}
+		}
 		r := Reply{Status: StatusIndeterminate, Code: "c", Message: "m", Found: rapid.Bool().Draw(t, "found"), Applied: rapid.Bool().Draw(t, "applied"),
 			Cell: Cell{Version: version(7), Value: []byte("v")}, Context: bytes("causal"), Evidence: e}
 		if rapid.Bool().Draw(t, "siblings") {

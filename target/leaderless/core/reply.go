@@ -96,8 +96,13 @@ func (n *Node) evidence(op *operation) Evidence {
 			r.StandsIn, r.HintFor = true, op.order[l.home]
 		}
 	}
-	if op.transaction != nil {
+	switch {
+	case op.transaction != nil:
 		op.transactionEvidence(&e)
+	case op.cell.Object != nil || op.update != nil:
+		n.causalEvidence(op, &e)
+	case op.cell.Tombstone && !op.get:
+		e.Grace = n.settings.TombstoneGrace()
 	}
 	return e
 }

@@ -105,6 +105,11 @@ func TestEvidenceIsThatOfTheHistory(t *testing.T) {
 			reply.Evidence.Replicas = append(reply.Evidence.Replicas, r)
 			want.Replicas = append(want.Replicas, w)
 		}
+		if rapid.Bool().Draw(t, "causal") {
+			reply.Evidence.Grace, want.Grace = 7, 7
+			reply.Evidence.Causal = &core.CausalEvidence{Context: core.Vector{}, Clock: core.Vector{{Actor: core.Actor{Node: 1}, Counter: 4}}, Dot: core.Dot{Actor: core.Actor{Node: 1}, Counter: 4}}
+			want.Causal = &history.CausalEvidence{Clocks: s.settings.Resolver.String(), Context: map[string]int64{}, Clock: map[string]int64{"n2": 4}, Dot: "n2:4"}
+		}
 		var got history.Evidence
 		written := s.appendEvidence(nil, &reply)
 		require.NoError(t, json.Unmarshal(written, &got), "%s", written)

@@ -2,10 +2,12 @@ package server
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/refute-lab/refute/target/leaderless"
 	"github.com/refute-lab/refute/target/leaderless/core"
 )
 
@@ -161,6 +163,12 @@ func (s *Server) appendEvidence(b []byte, r *core.Reply) []byte {
 		b = appendString(b, e.Level.String())
 	}
 	b = appendList(b, `,"hints":[`, e.Hints, func(b []byte, id *core.NodeID) []byte { return appendString(b, s.settings.Nodes[*id]) })
+	b = appendNumber(b, `,"grace":`, e.Grace)
+	if c := leaderless.Causal(&s.settings, e); c != nil {
+		if causal, err := json.Marshal(c); err == nil { // texts and numbers always can
+			b = append(append(b, `,"causal":`...), causal...)
+		}
+	}
 	return append(b, '}')
 }
 
