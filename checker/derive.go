@@ -307,7 +307,7 @@ func (k *facts) lost(w *fact, version string, q inquiry) (d deduction, found boo
 // though a read had shown it.
 func (k *facts) onItsWay(w, seen *fact, q inquiry) deduction {
 	for _, a := range q.answers {
-		if list := k.restarts(a.node, w.o.Start, finish(q.by.o)); len(list) > 0 {
+		if list := k.mayHaveLost(a.node, w.o.Start, finish(q.by.o)); len(list) > 0 {
 			return undetermined("%s, which was asked, %s: it may have had version %s and lost it", a.node, list[len(list)-1].what, k.versionOf(w.position))
 		}
 	}

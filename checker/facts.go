@@ -292,6 +292,15 @@ type restart struct {
 	what string
 	// emptied: it started again with another disk.
 	emptied bool
+	// full: its disk was full, from then until it started again.
+	full bool
+}
+
+// mayHaveLost lists the ends of a node's process between the two times by which
+// it may have lost what was sent to it from the first on. A disk that was full
+// by then took nothing that could be lost.
+func (k *facts) mayHaveLost(node string, from, to int64) []restart {
+	return slices.DeleteFunc(k.restarts(node, from, to), func(r restart) bool { return r.full && r.at < from })
 }
 
 // ends names the faults that end a process or take its memory, as nemeses call them.
@@ -308,7 +317,8 @@ func (k *facts) restarts(node string, from, to int64) (list []restart) {
 			what, does = ends[f.Kind+" "+f.Shape]
 		}
 		if does && f.Start <= to && f.End >= from && slices.Contains(f.Targets, node) {
-			list = append(list, restart{f.Start, what + " at " + clock(f.Start) + " (" + f.ID + ")", f.Kind == "disk-loss"})
+			list = append(list, restart{at: f.Start, what: what + " at " + clock(f.Start) + " (" + f.ID + ")",
+				emptied: f.Kind == "disk-loss", full: f.Kind == "disk" && f.Shape == "full"})
 		}
 	}
 	for i := range k.t.operations {

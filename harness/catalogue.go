@@ -226,7 +226,7 @@ func mainReads(operations []history.Operation) string {
 
 func readValue(o *history.Operation) string {
 	if o.Type != history.Ok {
-		return string(o.Type)
+		return o.Type.String()
 	}
 	switch o.Output.Kind() {
 	case history.Nil:

@@ -162,8 +162,8 @@ func TestAnItemIsShownWithReports(t *testing.T) {
 	}
 	var text bytes.Buffer
 	shown.WriteText(&text, false)
-	for _, want := range []string{"8. with r=1 a client does not read its own write", "refuted in 2 of 2 seeds, cause session-moved in 2",
-		"with r=2 instead of 1: refuted in 0 of 2 seeds", shown.Plan.Report} {
+	for _, want := range []string{"8. with r=1 a client reads its own write, and then does not", "refuted in 2 of 2 seeds, cause session-moved in 2",
+		"with session=floor instead of none: refuted in 0 of 2 seeds", shown.Plan.Report} {
 		assert.Contains(t, text.String(), want)
 	}
 	for line := range strings.Lines(text.String()) {

@@ -168,6 +168,10 @@ func stalenessSentences(s *staleness.Report) []string {
 		text = fmt.Sprintf("Staleness: %s of %s (%s) were stale, half of them by %s or more, the worst by %s; at most %s missed",
 			thousands(s.Stale.Count), count(s.Stale.Of, "read"), percent(s.Stale.Share), span(s.Age.P50), span(s.Age.Max), count(s.MostVersions.Versions, "version"))
 	}
+	if s.Stale.Count == 1 {
+		text = fmt.Sprintf("Staleness: 1 of %s (%s) was stale, by %s or more; at least %s missed",
+			count(s.Stale.Of, "read"), percent(s.Stale.Share), span(s.Age.Max), count(s.MostVersions.Versions, "version"))
+	}
 	measures := fmt.Sprintf("k = %s, Δ = %s, Γ = %s", kText(s.K), period(s.Delta.Nanoseconds), period(s.Gamma.Nanoseconds))
 	if s.Unexplained > 0 && s.K.Least == staleness.None {
 		measures = "no k, Δ or Γ, for " + count(s.Unexplained, "read") + " returned several values, or one that no write can have put there"

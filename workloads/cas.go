@@ -16,9 +16,12 @@ import (
 // a unique value; so each key grows a chain of values, in which a store that
 // decides twice from the same link is caught.
 //
-// Plain writes are off by default: no store orders them with its
+// Writes are off by default, and plain: no store orders them with its
 // compare-and-sets (Cassandra's lightweight transactions have timestamps of
-// their own), and a clock that is ahead lets one of them hide a chain.
+// their own), and a clock that is ahead lets one of them hide a chain. With
+// write-as=compare-and-set clients never write plainly: they read the key, and
+// set the value on condition that what they have read is still there, as often
+// as it takes. That costs a consensus for each write.
 type CAS struct{}
 
 // Name returns "cas".
@@ -36,6 +39,7 @@ func (CAS) Settings() []target.Setting {
 		{Name: "operations-per-key", Default: "100", Values: "10…", Help: "operations on a key, all clients together, before it is retired"},
 		{Name: "swaps", Default: "50", Values: "1…100", Help: "compare-and-sets among the operations, in percent"},
 		{Name: "writes", Default: "0", Values: "0…99", Help: "plain writes among the operations, in percent; with swaps at most 100"},
+		{Name: "write-as", Default: "plain", Values: "plain | compare-and-set", Help: "how a client writes: past the compare-and-sets, or by one of what it finds there"},
 	}
 }
 
@@ -76,6 +80,9 @@ func (CAS) Main(c Config) (generator.Generator, error) {
 	if swaps+writes > 100 {
 		return nil, fmt.Errorf("workload settings swaps=%d and writes=%d: together they are more than 100 percent", swaps, writes)
 	}
+	if _, err := c.choice("write-as", "plain", "compare-and-set"); err != nil {
+		return nil, err
+	}
 	node := generator.Nodes(c.Nodes, c.Seed)
 	return generator.Function(func(worker, index int) (generator.Operation, bool) {
 		op := generator.Operation{F: history.FRead, Key: keys.key(worker, index), Node: node(worker, index)}
@@ -113,6 +120,9 @@ const mismatch = "mismatch"
 // Perform reads, writes or compares-and-sets. One that did not find what it
 // expected has failed; what it found instead, if the target tells, is its value.
 func (CAS) Perform(ctx context.Context, c Config, m *Memory, client target.Client, op generator.Operation) Outcome {
+	if op.F == history.FWrite && c.Settings["write-as"] == "compare-and-set" {
+		return writeBySwap(ctx, m, client, op)
+	}
 	if op.F != history.FCAS {
 		out := c.performRegister(ctx, m, client, op)
 		if out.Type == history.Ok {
@@ -142,4 +152,38 @@ func (CAS) Perform(ctx context.Context, c Config, m *Memory, client target.Clien
 	actual := valueRead(swap.Actual)
 	m.Note(op.Key, Known{Value: actual})
 	return Outcome{Type: history.Fail, Value: actual, Error: mismatch, Evidence: swap.Evidence}
+}
+
+// mostSwaps is how often a write by compare-and-set is tried before it is given up.
+const mostSwaps = 20
+
+// writeBySwap writes a value by a compare-and-set that expects what is there,
+// again and again until nobody came in between. An attempt that was not answered
+// may have written: the write ends with it.
+func writeBySwap(ctx context.Context, m *Memory, client target.Client, op generator.Operation) Outcome {
+	setter, swaps := client.(target.CompareAndSetter)
+	register, reads := client.(target.Register)
+	if !swaps || !reads {
+		return Outcome{Type: history.Fail, Error: "the target has no compare-and-set: set write-as=plain, or choose another workload"}
+	}
+	value, _ := op.Value.Int()
+	for range mostSwaps {
+		reading, err := register.Read(ctx, op.Key)
+		if err != nil {
+			return failed(err, true) // nothing was written yet
+		}
+		var expected *int64
+		if reading.Found {
+			expected = &reading.Value
+		}
+		swap, err := setter.CompareAndSet(ctx, op.Key, expected, value)
+		if err != nil {
+			return failed(err, false)
+		}
+		if swap.Swapped {
+			m.Note(op.Key, Known{Value: op.Value})
+			return Outcome{Type: history.Ok, Value: op.Value, Evidence: swap.Evidence}
+		}
+	}
+	return Outcome{Type: history.Fail, Error: fmt.Sprintf("%d compare-and-sets in a row found that another client had come first", mostSwaps)}
 }

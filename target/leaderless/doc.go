@@ -13,7 +13,7 @@
 // the project is about.
 //
 //   - repair=abd with w+r > n: linearizable, no-lost-writes, read-your-writes,
-//     monotonic-reads. This is the register of Attiya, Bar-Noy and Dolev (JACM
+//     monotonic-reads, no-resurrected-deletes. This is the register of Attiya, Bar-Noy and Dolev (JACM
 //     1995), for which the first is a theorem, and the others follow from it.
 //   - any other w+r > n: the same and convergence. Quorums that overlap are
 //     widely taken for strong consistency.

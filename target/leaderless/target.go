@@ -120,9 +120,9 @@ func (s *system) registerClaims() []string {
 	overlap := s.settings.Overlaps()
 	switch {
 	case overlap && s.settings.Repair == core.RepairABD:
-		return []string{claimLinearizable, claimNoLostWrites, claimReadYourWrites, claimMonotonicReads}
+		return []string{claimLinearizable, claimNoLostWrites, claimReadYourWrites, claimMonotonicReads, claimNoResurrection}
 	case overlap:
-		return []string{claimLinearizable, claimNoLostWrites, claimReadYourWrites, claimMonotonicReads, claimConvergence}
+		return []string{claimLinearizable, claimNoLostWrites, claimReadYourWrites, claimMonotonicReads, claimNoResurrection, claimConvergence}
 	case !s.settings.Hints && s.settings.Repair == core.RepairOff && s.settings.AntiEntropy != core.AntiEntropyScheduled:
 		return []string{claimNoLostWrites}
 	}

@@ -13,8 +13,8 @@ import (
 )
 
 func TestClaims(t *testing.T) {
-	common := []string{"linearizable", "no-lost-writes", "read-your-writes", "monotonic-reads", "convergence"}
-	register := common[:4]
+	common := []string{"linearizable", "no-lost-writes", "read-your-writes", "monotonic-reads", "no-resurrected-deletes", "convergence"}
+	register := common[:5]
 	for _, test := range []struct {
 		settings map[string]string
 		claims   []string
@@ -31,10 +31,10 @@ func TestClaims(t *testing.T) {
 		{map[string]string{"data-type": "counter", "anti-entropy": "scheduled"}, []string{"counter-bounds", "convergence"}},
 		{map[string]string{"data-type": "counter", "w": "1", "r": "1"}, []string{}},
 		{map[string]string{"data-type": "or-set"}, []string{"no-resurrected-deletes", "no-lost-writes"}},
-		{map[string]string{"data-type": "row"}, append(common[:5:5], "row-atomicity")},
+		{map[string]string{"data-type": "row"}, append(common[:6:6], "row-atomicity")},
 		{map[string]string{"resolver": "dotted"}, []string{"no-lost-writes", "bounded-siblings", "no-discarded-writes"}},
 		{map[string]string{"resolver": "dotted", "siblings": "last-modified"}, []string{"no-lost-writes", "bounded-siblings"}},
-		{map[string]string{"cas": "paxos-v2"}, append(common[:5:5], "no-lost-updates")},
+		{map[string]string{"cas": "paxos-v2"}, append(common[:6:6], "no-lost-updates")},
 	} {
 		system, err := leaderless.New().Configure(5, test.settings)
 		require.NoError(t, err)

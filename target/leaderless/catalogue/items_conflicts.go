@@ -31,7 +31,7 @@ func conflictItems() []Item {
 				"(1, −1) and (2, −2) are written through two nodes within a second. Of each column the larger value stays: (2, −1), a row that nobody wrote.",
 			Claim: "row-atomicity", Cause: "equal-timestamps",
 			Setting: "tie-break", Plan: "value", Twin: "writer",
-			Remedy: "If ties are broken by the writer, versions are unique and one of the two rows wins in all its columns. So does a row that is one value, or a compare-and-set.",
+			Remedy: "If the writer's name is part of each timestamp, timestamps are unique, and one of the two rows wins in all its columns. So does a row that is one value, or a compare-and-set.",
 			Cost:   "a writer's name in each version",
 			Source: "CASSANDRA-13550; Scylla #7170",
 		},
@@ -119,9 +119,9 @@ func conflictItems() []Item {
 			Story: "n=3, compare-and-set by Paxos. The clock of n1 is 10 s ahead, and a plain write of 1 through n1 gets its timestamp. A client reads 1 and changes it to 2 by compare-and-set through n2: applied, acknowledged. " +
 				"But the outcome is stored under a ballot of n2's time, below that of the plain write: 2 is never seen.",
 			Claim: "linearizable", Cause: "plain-write-over-compare-and-set",
-			Setting: "clock", Plan: "wall", Twin: "hybrid",
-			Remedy: "With hybrid clocks ballots go beyond every timestamp that was read. In general: keys that are ever compared and set are written in no other way.",
-			Cost:   "timestamps that may be ahead of all good clocks; or a consensus for each write",
+			Setting: "write-as", Plan: "plain", Twin: "compare-and-set",
+			Remedy: "Keys that are ever compared and set are written in no other way: ballots order the write of 1, and a later ballot goes beyond it. Hybrid clocks (clock=hybrid) take ballots beyond every timestamp that was read, too.",
+			Cost:   "a consensus for each write",
 			Source: "Cassandra: lightweight transactions and plain writes; its sibling, CASSANDRA-12126, is possible with cas=paxos-v1, but breaks no claim that a history decides",
 		},
 	}

@@ -17,7 +17,8 @@ func quorumItems() []Item {
 		{
 			Number: 2, Name: "sloppy-quorum", Title: "a sloppy quorum need not overlap with any other",
 			Story: "n=3, w=2, r=2, sloppy=on. The partition {n4 n5} | {n1 n2 n3} cuts all home replicas off a client's side; " +
-				"n4 and n5 stand in for them and acknowledge its write. A read on the other side is answered by the home replicas, with the old value.",
+				"n4 and n5 stand in for them and acknowledge its write. A read on the other side is answered by the home replicas, with the old value; " +
+				"once the partition is over the stand-ins hand the write over, and the same client reads the new one.",
 			Claim: "linearizable", Cause: "sloppy-quorum",
 			Setting: "pw", Plan: "0", Twin: "2",
 			Remedy: "With pw=2 at least two home replicas must acknowledge, so that quorums overlap again; sloppy=off does the same for all requests.",
@@ -26,11 +27,12 @@ func quorumItems() []Item {
 		},
 		{
 			Number: 3, Name: "read-during-a-write", Title: "a newer value is read, then an older one (Fig. 9-6)",
-			Story: "n=3, w=2, r=2. A write has reached n1 and nobody else yet. One client reads through n1 and gets the new value; " +
-				"after that another one is answered by n2 and n3 and gets the old value. The quorums overlap, but the write was not complete. (The figure has w=3; it makes no difference.)",
+			Story: "n=3, w=3, r=2. A write has reached n1 and nobody else yet. One client reads through n1 and gets the new value; " +
+				"after that another one is answered by n2 and n3 and gets the old value. The quorums overlap, but the write was not complete. " +
+				"Asynchronous repair comes too late: n1 waits with it for the answer of n2, which is paused, and then n1 is paused itself.",
 			Claim: "linearizable", Cause: "write-concurrent-with-read",
 			Setting: "repair", Plan: "async", Twin: "abd",
-			Remedy: "A read writes the value back to w replicas before it returns it (Attiya, Bar-Noy, Dolev).",
+			Remedy: "A read writes the value back to w replicas before it returns it (Attiya, Bar-Noy, Dolev): the first client gets its answer when n2 and n3 have the value as well.",
 			Cost:   "a second round trip for such reads; repair after the reply does not help",
 			Source: "Designing Data-Intensive Applications Fig. 9-6",
 		},
@@ -44,8 +46,9 @@ func quorumItems() []Item {
 		},
 		{
 			Number: 5, Name: "failed-write-stays", Title: "a failed write is not rolled back",
-			Story: "n=3, w=2, r=2, no hints. A write reaches n1, but not n2 and n3, and times out. Nothing undoes it on n1: " +
-				"a client that reads through n1 gets the value of the failed write, and the same client reading through n2 gets the old one again.",
+			Story: "n=3, w=2, r=2, no hints. A write reaches n1; the disks of n2 and n3 are full, their processes end on it, and the write fails. Nothing undoes it on n1: " +
+				"when all three are up again a client that is answered by n1 and another replica reads the value of the failed write, " +
+				"and the same client, answered by n2 and n3, reads the old one after that.",
 			Claim: "monotonic-reads", Cause: "failed-write-not-rolled-back",
 			Setting: "repair", Plan: "off", Twin: "blocking",
 			Remedy: "Blocking repair brings the value to the replicas that a read asked before it returns it, so that it is not unread again.",
@@ -74,12 +77,14 @@ func quorumItems() []Item {
 			Source: "Dynamo §4.7; Cassandra's replace_address and nodetool rebuild",
 		},
 		{
-			Number: 8, Name: "session-moves", Title: "with r=1 a client does not read its own write",
-			Story: "n=3, w=2, r=1. A client's write is acknowledged by n1 and n2; n3 has not got it. Its next read goes through n3, which answers by itself.",
+			Number: 8, Name: "session-moves", Title: "with r=1 a client reads its own write, and then does not",
+			Story: "n=3, w=2, r=1, no hints. A client's write is acknowledged by n1 and n2; n3 has not got it. The client reads through n1 and finds what it wrote; " +
+				"its next read goes through n3, which answers by itself, with the old value: neither its own write nor what it has just read.",
 			Claim: "read-your-writes", Cause: "session-moved",
-			Setting: "r", Plan: "1", Twin: "2",
-			Remedy: "With r > n − w the sets of replicas overlap. So does a client that stays with one replica, or remembers the newest version it has seen.",
-			Cost:   "latency; or availability when that replica is down",
+			Setting: "session", Plan: "none", Twin: "floor",
+			Remedy: "The client remembers the newest version that it has written or read, and asks again until it gets nothing older. A client that stays with one replica (session=sticky) reads its own writes, too, " +
+				"and with r > n − w every read meets every acknowledged write.",
+			Cost:   "more reads, and none succeeds while all replicas that can be reached are behind",
 			Source: "Terry et al., “Session guarantees for weakly consistent replicated data” (PDIS 1994)",
 		},
 		{
@@ -88,7 +93,7 @@ func quorumItems() []Item {
 				"An observer reads the answer, then the question through n2: nothing.",
 			Claim: "writes-follow-reads", Cause: "answer-without-its-question",
 			Setting: "r", Plan: "1", Twin: "3",
-			Remedy: "Overlapping quorums show every acknowledged write. A store that carries what a write depends on would do it without them.",
+			Remedy: "Overlapping quorums show every acknowledged write. The remedies that leave r at 1, to carry what a write depends on or to keep both keys in one ordered partition, are not among the bundled store's settings: it orders nothing across keys.",
 			Cost:   "latency and availability of reads",
 			Source: "Designing Data-Intensive Applications p. 165 (consistent prefix reads)",
 		},

@@ -196,8 +196,6 @@ const (
 	// AdminVersions asks every node what it holds of Key; the Reply, which comes when
 	// they have answered or the time is over, has it in Survey.
 	AdminVersions
-
-	lastAdminKind = AdminVersions
 )
 
 // ReplyStatus says how a request ended.

@@ -28,8 +28,6 @@ const (
 	memberCounter memberKind = iota + 1
 	memberSet
 	memberRegister
-
-	lastMemberKind = memberRegister
 )
 
 // memberSuffix is what tells members of one name apart in the map's value.

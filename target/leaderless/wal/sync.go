@@ -34,8 +34,8 @@ func (l *Log) syncWhenAsked() {
 	}
 }
 
-// syncPeriodically is the goroutine of mode Every.
-func (l *Log) syncPeriodically() {
+// onTicks calls do at every interval until the log is closed or do says that it is over.
+func (l *Log) onTicks(do func() (over bool)) {
 	ticker := time.NewTicker(l.options.Interval)
 	defer ticker.Stop()
 	for {
@@ -44,24 +44,34 @@ func (l *Log) syncPeriodically() {
 			return
 		case <-ticker.C:
 		}
+		if do() {
+			return
+		}
+	}
+}
+
+// syncPeriodically is the goroutine of mode Every.
+func (l *Log) syncPeriodically() {
+	l.onTicks(func() bool {
 		l.mu.Lock()
 		dirty := l.dirty
 		l.dirty = false
 		l.mu.Unlock()
 		if !dirty {
-			continue
+			return false
 		}
 		// Outside of io, so that appends go on meanwhile. A segment that
 		// Compact exchanges at this moment was fsynced by it.
 		file := l.currentSegment()
 		err := l.sync(file)
 		l.mu.Lock()
+		defer l.mu.Unlock()
 		if err != nil && !errors.Is(err, os.ErrClosed) {
 			_ = l.fail(err)
 		}
 		l.stats.Syncs++
-		l.mu.Unlock()
-	}
+		return false
+	})
 }
 
 func (l *Log) currentSegment() *os.File {
@@ -74,19 +84,10 @@ func (l *Log) currentSegment() *os.File {
 // there is anything to sync: a record that comes alone waits as long as it would
 // in company, half an interval on average.
 func (l *Log) syncInGroups() {
-	ticker := time.NewTicker(l.options.Interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-l.stop:
-			return
-		case <-ticker.C:
-		}
+	l.onTicks(func() bool {
 		l.mu.Lock()
 		due := l.open != nil && l.open.urgent
 		l.mu.Unlock()
-		if due && l.flush(true) != nil {
-			return
-		}
-	}
+		return due && l.flush(true) != nil
+	})
 }
