@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/refute-lab/refute/checker"
 	"github.com/refute-lab/refute/harness"
 	"github.com/refute-lab/refute/target/leaderless/catalogue"
 )
@@ -133,22 +134,26 @@ func (f *catalogueFlags) list(stdout io.Writer) error {
 }
 
 // show runs one item.
-func (f *catalogueFlags) show(ctx context.Context, item catalogue.Item, stdout, stderr io.Writer) error {
+func (f *catalogueFlags) show(parent context.Context, item catalogue.Item, stdout, stderr io.Writer) error {
+	ctx, interrupt, stop := signals(parent)
+	defer stop()
+	colours, _ := terminalOf(stdout)
 	if f.on == harness.OnDocker {
-		return f.onContainers(ctx, item, stdout, stderr)
+		repeated, err := f.repeated(ctx, interrupt, item, stdout, stderr)
+		if err != nil {
+			return err
+		}
+		return show(repeated, f.json, stdout, colours)
 	}
-	shown, err := f.simulated(ctx, item, f.out, stdout, stderr)
+	shown, err := f.simulated(ctx, interrupt, item, f.out, stdout, stderr)
 	if err != nil {
 		return err
 	}
-	colours, _ := terminalOf(stdout)
 	return show(shown, f.json, stdout, colours)
 }
 
 // simulated runs one item in simulation, with a live line on a terminal.
-func (f *catalogueFlags) simulated(parent context.Context, item catalogue.Item, out string, stdout, stderr io.Writer) (*harness.ItemShown, error) {
-	ctx, interrupt, stop := signals(parent)
-	defer stop()
+func (f *catalogueFlags) simulated(ctx context.Context, interrupt <-chan struct{}, item catalogue.Item, out string, stdout, stderr io.Writer) (*harness.ItemShown, error) {
 	request := harness.ItemRequest{Item: item, Seeds: f.seeds, FirstSeed: f.seed, TwinOnly: f.twin, Out: out, Interrupt: interrupt}
 	progress, terminal, _ := progressOf(f.json, f.quiet, stdout, stderr)
 	if terminal && progress != nil {
@@ -160,29 +165,28 @@ func (f *catalogueFlags) simulated(parent context.Context, item catalogue.Item, 
 	return harness.ShowItem(ctx, request)
 }
 
-// onContainers runs one item on containers.
-func (f *catalogueFlags) onContainers(ctx context.Context, item catalogue.Item, stdout, stderr io.Writer) error {
-	repeated, err := f.repeated(ctx, item, stdout, stderr)
-	if err != nil {
-		return err
-	}
-	colours, _ := terminalOf(stdout)
-	return show(repeated, f.json, stdout, colours)
-}
-
 // repeated performs one item on containers.
-func (f *catalogueFlags) repeated(parent context.Context, item catalogue.Item, stdout, stderr io.Writer) (*harness.ItemRepeated, error) {
-	ctx, interrupt, stop := signals(parent)
-	defer stop()
+func (f *catalogueFlags) repeated(ctx context.Context, interrupt <-chan struct{}, item catalogue.Item, stdout, stderr io.Writer) (*harness.ItemRepeated, error) {
 	progress, terminal, width := progressOf(f.json, f.quiet, stdout, stderr)
 	return harness.RepeatItem(ctx, item, harness.Repetitions{Repetitions: f.repeat,
 		Performance: harness.Performance{Out: f.out, Progress: progress, Terminal: terminal, Width: width, Interrupt: interrupt}})
 }
 
 // showAll runs every item that has a plan, a line each: in simulation without run folders.
-func (f *catalogueFlags) showAll(ctx context.Context, stdout, stderr io.Writer) error {
+func (f *catalogueFlags) showAll(parent context.Context, stdout, stderr io.Writer) error {
+	ctx, interrupt, stop := signals(parent)
+	defer stop()
 	worst := 0
 	for _, item := range catalogue.Items() {
+		select {
+		case <-interrupt:
+			fmt.Fprintf(stderr, "interrupted: the items from %d on were not run\n", item.Number)
+			if worst == 0 {
+				worst = harness.ExitCode(checker.Unknown)
+			}
+			return verdictError{worst}
+		default:
+		}
 		if item.Missing != "" || f.twin && !item.HasTwin() {
 			continue
 		}
@@ -192,7 +196,7 @@ func (f *catalogueFlags) showAll(ctx context.Context, stdout, stderr io.Writer) 
 			}
 			continue
 		}
-		shown, err := f.one(ctx, item, stdout, stderr)
+		shown, err := f.one(ctx, interrupt, item, stdout, stderr)
 		if err != nil {
 			return err
 		}
@@ -220,11 +224,11 @@ type lined interface {
 }
 
 // one runs one of all items.
-func (f *catalogueFlags) one(ctx context.Context, item catalogue.Item, stdout, stderr io.Writer) (lined, error) {
+func (f *catalogueFlags) one(ctx context.Context, interrupt <-chan struct{}, item catalogue.Item, stdout, stderr io.Writer) (lined, error) {
 	if f.on == harness.OnSim {
-		return f.simulated(ctx, item, "", stdout, stderr)
+		return f.simulated(ctx, interrupt, item, "", stdout, stderr)
 	}
 	quiet := *f
 	quiet.quiet = true
-	return quiet.repeated(ctx, item, stdout, stderr)
+	return quiet.repeated(ctx, interrupt, item, stdout, stderr)
 }
