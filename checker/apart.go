@@ -130,7 +130,7 @@ func (k *facts) hinted(w *fact, version string, q inquiry, older bool) (d deduct
 		return d, false
 	}
 	for _, r := range w.e.Replicas {
-		if r.HintFor == "" || !r.Answered || q.asked(r.HintFor) == nil || len(k.restarts(r.HintFor, w.o.Start, finish(q.by.o))) > 0 {
+		if r.HintFor == "" || !r.Answered || q.asked(r.HintFor) == nil || len(k.mayHaveLost(r.HintFor, w.o.Start, finish(q.by.o))) > 0 {
 			continue
 		}
 		return k.undelivered(w, version, r.Node, r.HintFor, "acknowledged "+k.name(w)+" as a stand-in for", q.by.o.Start), true

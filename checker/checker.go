@@ -175,4 +175,6 @@ type FaultInterval struct {
 	Start    int64 `json:"start"` // nanoseconds since the run's start
 	End      int64 `json:"end"`
 	Verified bool  `json:"verified"` // both its effect and its end were observed
+
+	inForce int64 // when its effect had been observed; 0 if it was not
 }

@@ -292,15 +292,17 @@ type restart struct {
 	what string
 	// emptied: it started again with another disk.
 	emptied bool
-	// full: its disk was full, from then until it started again.
-	full bool
+	// down is when the fault was seen to be in force, which it was until the
+	// process started again; 0 if nobody looked.
+	down int64
 }
 
 // mayHaveLost lists the ends of a node's process between the two times by which
-// it may have lost what was sent to it from the first on. A disk that was full
-// by then took nothing that could be lost.
+// it may have lost something that nobody sent it before the first. A node that
+// was down by then, or whose full disk took nothing, got none of it before it
+// started again.
 func (k *facts) mayHaveLost(node string, from, to int64) []restart {
-	return slices.DeleteFunc(k.restarts(node, from, to), func(r restart) bool { return r.full && r.at < from })
+	return slices.DeleteFunc(k.restarts(node, from, to), func(r restart) bool { return r.down > 0 && r.down < from })
 }
 
 // ends names the faults that end a process or take its memory, as nemeses call them.
@@ -318,7 +320,7 @@ func (k *facts) restarts(node string, from, to int64) (list []restart) {
 		}
 		if does && f.Start <= to && f.End >= from && slices.Contains(f.Targets, node) {
 			list = append(list, restart{at: f.Start, what: what + " at " + clock(f.Start) + " (" + f.ID + ")",
-				emptied: f.Kind == "disk-loss", full: f.Kind == "disk" && f.Shape == "full"})
+				emptied: f.Kind == "disk-loss", down: f.inForce})
 		}
 	}
 	for i := range k.t.operations {

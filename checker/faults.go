@@ -23,6 +23,9 @@ func faultIntervals(operations []history.Operation, last int64) []FaultInterval 
 			f := FaultInterval{Fault: faultOf(o), Start: o.Start, End: last}
 			f.ID = o.Key
 			f.Fault.Verified = o.Type == history.Ok && f.Fault.Verified
+			if f.Fault.Verified {
+				f.inForce = o.End
+			}
 			open[o.Key] = len(faults)
 			faults = append(faults, f)
 		case history.FHeal:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/refute-lab/refute/harness/history"
@@ -270,6 +271,7 @@ func (s *Survey) secondLook(ctx context.Context, o Options, none bool) (*timelin
 	if err := s.reopen(); err != nil {
 		return nil, err
 	}
+	s.reopenRelatives()
 	wanted, left := make([]bool, len(s.registers)), make([]string, len(s.registers))
 	var bytes int64
 	some := false
@@ -308,6 +310,22 @@ func (s *Survey) secondLook(ctx context.Context, o Options, none bool) (*timelin
 	}
 	s.complete(t, left)
 	return t, nil
+}
+
+// reopenRelatives leaves open what shares a cart with a register that is open:
+// why an element is there again may follow from a write of another one.
+func (s *Survey) reopenRelatives() {
+	open := map[string]bool{}
+	for k := range s.registers {
+		if whole, _, parts := strings.Cut(s.timeline.keys[k].name, "/"); parts && !s.registers[k].decided {
+			open[whole] = true
+		}
+	}
+	for k := range s.registers {
+		if whole, _, parts := strings.Cut(s.timeline.keys[k].name, "/"); parts && open[whole] {
+			s.registers[k].decided = false
+		}
+	}
 }
 
 // reopen leaves those registers open whose replicas disagree: which of them is

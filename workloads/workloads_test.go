@@ -307,6 +307,50 @@ func TestACompareAndSetExpectsWhatItsClientKnewLast(t *testing.T) {
 	assert.Equal(t, []int64{10, 5}, asked.List(), "a read tells it as well")
 }
 
+// With write-as=compare-and-set a write never overwrites what it has not read,
+// and one of which nobody knows what became is not repeated.
+func TestAWriteByCompareAndSet(t *testing.T) {
+	w, m := workloads.CAS{}, begun(0, 0)
+	c := config(t, w, 1, map[string]string{"write-as": "compare-and-set"})
+	write := generator.Operation{F: history.FWrite, Key: "k", Value: history.IntValue(7)}
+	for name, x := range map[string]struct {
+		others int     // values that others write between a read and its compare-and-set
+		errors []error // of the requests, in order: a read, a compare-and-set, a read, …
+		want   history.Type
+		asked  int
+		value  int64
+	}{
+		"nobody else":       {0, nil, history.Ok, 2, 7},
+		"one came between":  {1, nil, history.Ok, 4, 7},
+		"one always does":   {1000, nil, history.Fail, 40, -20},
+		"no answer":         {0, []error{nil, &target.Error{Message: "timeout"}}, history.Info, 2, 1},
+		"refused":           {0, []error{nil, &target.Error{Definite: true, Message: "refused"}}, history.Fail, 2, 1},
+		"no answer to read": {0, []error{&target.Error{Message: "timeout"}}, history.Fail, 1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, asked, others := newStore(), 0, int64(0)
+			client.values["k"] = 1
+			client.then = func() error {
+				asked++
+				if asked%2 == 0 && others < int64(x.others) {
+					others++
+					client.values["k"] = -others
+				}
+				if asked <= len(x.errors) {
+					return x.errors[asked-1]
+				}
+				return nil
+			}
+			out := w.Perform(t.Context(), c, m, client, write)
+			assert.Equal(t, x.want, out.Type)
+			assert.Equal(t, x.asked, asked)
+			assert.Equal(t, x.value, client.values["k"])
+		})
+	}
+	_, err := w.Main(workloads.NewConfig(1, nodes, 10, map[string]string{"keys": "5", "operations-per-key": "100", "swaps": "50", "writes": "0", "write-as": "paxos"}))
+	assert.ErrorContains(t, err, "write-as")
+}
+
 func TestAnAdditionIsRepeatedAsTheSettingSays(t *testing.T) {
 	w := workloads.Counter{}
 	timeout, refused := &target.Error{Message: "timeout"}, &target.Error{Definite: true, Message: "refused"}

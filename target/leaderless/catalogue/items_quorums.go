@@ -17,8 +17,8 @@ func quorumItems() []Item {
 		{
 			Number: 2, Name: "sloppy-quorum", Title: "a sloppy quorum need not overlap with any other",
 			Story: "n=3, w=2, r=2, sloppy=on. The partition {n4 n5} | {n1 n2 n3} cuts all home replicas off a client's side; " +
-				"n4 and n5 stand in for them and acknowledge its write. A read on the other side is answered by the home replicas, with the old value; " +
-				"once the partition is over the stand-ins hand the write over, and the same client reads the new one.",
+				"n4 and n5 stand in for them and acknowledge its write. A read on the other side is answered by the home replicas, with the old value, and so is the writer itself when it moves there; " +
+				"once the partition is over the stand-ins hand the write over, and the new value is read.",
 			Claim: "linearizable", Cause: "sloppy-quorum",
 			Setting: "pw", Plan: "0", Twin: "2",
 			Remedy: "With pw=2 at least two home replicas must acknowledge, so that quorums overlap again; sloppy=off does the same for all requests.",

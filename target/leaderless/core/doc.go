@@ -95,7 +95,8 @@
 //	message.go, encoding.go  messages between nodes and their encoding
 //	record.go       records of the log
 //	settings.go     the settings and their checks; settings_table.go and settings_*.go: the list
-//	reply.go        what a client gets; trips.go: round trips, for the evidence alone
+//	reply.go        what a client gets; for the evidence alone trips.go (round trips)
+//	                and causalevidence.go (what a write knew and a read found)
 //	inspect.go      dumps, pending work, digests, compaction
 //	survey.go, views.go, counters.go, gauges.go  what operators see
 //
