@@ -85,6 +85,7 @@ invalid, 254 wrong usage or unusable input, 255 the harness itself failed.`,
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 100"))
 	// A bare `refute` shows its help; anything unknown is an error.
 	root.AddCommand(runCommand(stdout, stderr), exploreCommand(stdout, stderr), shrinkCommand(stdout, stderr),
 		checkCommand(stdout, stderr), catalogueCommand(stdout, stderr), sweepCommand(stdout, stderr), doctorCommand(stdout), cleanCommand(stdout))

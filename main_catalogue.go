@@ -125,11 +125,14 @@ func (f *catalogueFlags) list(stdout io.Writer) error {
 			change = ""
 		}
 		fmt.Fprintf(stdout, "%3d  %-36s %-22s %-44s %s\n", l.Number, l.Name, refutes, change, strings.Join(l.Backends, " "))
+	}
+	fmt.Fprintln(stdout)
+	for _, l := range lines {
 		if l.NotOnContainers != "" {
-			fmt.Fprintf(stdout, "       not on containers: %s\n", l.NotOnContainers)
+			fmt.Fprintf(stdout, "%d is not for containers: %s\n", l.Number, l.NotOnContainers)
 		}
 	}
-	fmt.Fprintln(stdout, "\nrefute catalogue NUMBER shows one: what happens, why, and what its twin does.")
+	fmt.Fprintln(stdout, "refute catalogue NUMBER shows one: what happens, why, and what its twin does.")
 	return nil
 }
 

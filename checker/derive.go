@@ -268,6 +268,9 @@ func (k *facts) lost(w *fact, version string, q inquiry) (d deduction, found boo
 			order, known = k.compare(q.by.e.Version, version)
 			known = known && order < 0
 		}
+		if u := k.writeOf(a.version); !known && u != nil && k.tied(a.version, version) && !ended(w.o, u.o) && !ended(u.o, w.o) {
+			return deduction{CauseConcurrentWrites, fmt.Sprintf("%s and %s ran at the same time and carry the same timestamp; the store broke the tie for the second one, which replaced the first", k.name(w), k.name(u))}, true
+		}
 		if !known {
 			d, found = undetermined("%s %s %s (version %s) and later %s; the store did not tell which of the two is the newer one",
 				h.node, h.did, k.name(w), version, k.answered(q, a.version)), true

@@ -149,6 +149,14 @@ func (k *facts) compare(a, b string) (c int, known bool) {
 	return k.compareCausally(a, b)
 }
 
+// tied says that two versions carry one timestamp, and that nothing tells how
+// the store decides between them.
+func (k *facts) tied(a, b string) bool {
+	x, hasX := k.order[a]
+	y, hasY := k.order[b]
+	return k.clocks && a != b && hasX && hasY && x == y
+}
+
 // versionOf is the version under which the write at the position is stored:
 // as its own evidence tells it, or that of a read that returned its value.
 func (k *facts) versionOf(write int32) string {

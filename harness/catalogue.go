@@ -399,5 +399,5 @@ func (s *ItemShown) Line() string {
 	if len(s.Problems) > 0 {
 		verdict = "NOT AS DESCRIBED: " + strings.Join(s.Problems, "; ")
 	}
-	return fmt.Sprintf("%3d  %-36s %-22s %-60s %s", s.Number, s.Name, s.Claim, strings.Join(parts, ", "), verdict)
+	return fmt.Sprintf("%3d  %-36s %-22s %-66s %s", s.Number, s.Name, s.Claim, strings.Join(parts, ", "), verdict)
 }

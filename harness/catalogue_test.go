@@ -115,6 +115,19 @@ func TestItemsNameClaimsAndCausesThatThereAre(t *testing.T) {
 	}
 }
 
+// With this seed the two concurrent writes carry the same timestamp.
+func TestATieOfConcurrentWritesHasACause(t *testing.T) {
+	register()
+	item, err := catalogue.Lookup("concurrent-writes-discarded")
+	require.NoError(t, err)
+	shown, err := ShowItem(t.Context(), ItemRequest{Item: item, Seeds: 1, FirstSeed: 125})
+	require.NoError(t, err)
+	assert.Empty(t, shown.Problems)
+	witness := shown.Plan.Claim(item.Claim).Result.Witnesses[0]
+	assert.Equal(t, item.Cause, witness.Cause)
+	assert.Contains(t, witness.Summary, "carry the same timestamp")
+}
+
 // An item that does not show what it says is called so.
 func TestAnItemThatIsNotAsDescribedIsCalledSo(t *testing.T) {
 	register()

@@ -31,16 +31,16 @@ func operatorFault(shape, peer string, targets ...string) plan.Fault {
 func TestDescribeDeliberateFaults(t *testing.T) {
 	nodes := plan.NodeNames(5)
 	for want, f := range map[string]plan.Fault{
-		"n1's disk is lost, and empty afterwards":          lossFault(Wipe, "", 0, "n1"),
-		"n1's n2's disks are lost, and empty afterwards":   lossFault(Wipe, "", 0, "n1", "n2"),
-		"n1's disk is lost, and restored from 1.5s before": lossFault(RestoreSnapshot, "", ms(1500), "n1"),
-		"n2's disk is lost, and rebuilt from n3's":         lossFault(RestoreFrom, "n3", 0, "n2"),
-		"n1 n2 are repaired":                               operatorFault(Repair, "", "n1", "n2"),
-		"n4 joins the ring":                                operatorFault(Join, "", "n4"),
-		"n4 leaves the ring":                               operatorFault(Leave, "", "n4"),
-		"n4 takes the place of n2":                         operatorFault(Replace, "n2", "n4"),
-		"a snapshot of n4 is taken":                        operatorFault(Snapshot, "", "n4"),
-		"n4 compacts its log":                              operatorFault(Compact, "", "n4"),
+		"n1's disk is lost, and empty afterwards":           lossFault(Wipe, "", 0, "n1"),
+		"the disks of n1 n2 are lost, and empty afterwards": lossFault(Wipe, "", 0, "n1", "n2"),
+		"n1's disk is lost, and restored from 1.5s before":  lossFault(RestoreSnapshot, "", ms(1500), "n1"),
+		"n2's disk is lost, and rebuilt from n3's":          lossFault(RestoreFrom, "n3", 0, "n2"),
+		"n1 n2 are repaired":                                operatorFault(Repair, "", "n1", "n2"),
+		"n4 joins the ring":                                 operatorFault(Join, "", "n4"),
+		"n4 leaves the ring":                                operatorFault(Leave, "", "n4"),
+		"n4 takes the place of n2":                          operatorFault(Replace, "n2", "n4"),
+		"a snapshot of n4 is taken":                         operatorFault(Snapshot, "", "n4"),
+		"n4 compacts its log":                               operatorFault(Compact, "", "n4"),
 	} {
 		assert.Equal(t, want, Describe(nodes, f))
 		assert.NoError(t, Validate([]plan.Fault{f}, nodes))

@@ -282,16 +282,12 @@ func Describe(nodes []string, f plan.Fault) string {
 	return k.describe(nodes, &f)
 }
 
-// owned returns "n1's disk" or "n1's n2's disks", and whether there are several.
+// owned returns "n1's disk" or "the disks of n1 n2", and whether there are several.
 func owned(nodes []string, thing string) (text string, several bool) {
-	owners := make([]string, len(nodes))
-	for i, node := range nodes {
-		owners[i] = node + "'s"
+	if len(nodes) == 1 {
+		return nodes[0] + "'s " + thing, false
 	}
-	if len(owners) > 1 {
-		thing += "s"
-	}
-	return strings.Join(owners, " ") + " " + thing, len(owners) > 1
+	return "the " + thing + "s of " + strings.Join(nodes, " "), true
 }
 
 // inOrder returns the members of set in the order of nodes.

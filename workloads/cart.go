@@ -68,6 +68,9 @@ func (Cart) Occasional() []string {
 // DefaultRate is 200 operations a second: most take two requests, and each item is read in the end.
 func (Cart) DefaultRate() float64 { return 200 }
 
+// LeastClients is those that put items in, and one that takes them out.
+func (Cart) LeastClients(map[string]string) int { return cartAdders + 1 }
+
 // cartAdders is how many clients put an item in, in each burst of operations.
 const cartAdders = 2
 

@@ -3,6 +3,7 @@ package workloads
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/refute-lab/refute/harness/generator"
 	"github.com/refute-lab/refute/harness/history"
@@ -47,6 +48,12 @@ func (Datacenters) Occasional() []string { return Register{}.Occasional() }
 
 // DefaultRate is 500 operations a second.
 func (Datacenters) DefaultRate() float64 { return 500 }
+
+// LeastClients is one in each data centre.
+func (Datacenters) LeastClients(settings map[string]string) int {
+	n, _ := strconv.Atoi(settings["datacenters"])
+	return n
+}
 
 // Main returns the operations of the main phase. A worker's centre is its
 // number by that of the centres; within it some stay on a node and some roam.

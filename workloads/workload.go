@@ -57,6 +57,13 @@ type Needer interface {
 	Needs(settings map[string]string) map[string]string
 }
 
+// Crowded is a workload of which a number of clients is the least that makes sense.
+type Crowded interface {
+	Workload
+	// LeastClients returns that number, given the workload's settings.
+	LeastClients(settings map[string]string) int
+}
+
 // DataType is the setting of a target that says what every key is, and
 // OfRegisters are those that are about plain registers alone: a profile's have
 // no meaning where a workload needs another data type.

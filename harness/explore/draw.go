@@ -8,6 +8,7 @@ import (
 
 	"github.com/refute-lab/refute/harness/plan"
 	"github.com/refute-lab/refute/nemesis"
+	"github.com/refute-lab/refute/workloads"
 )
 
 // The ranges that a seed's surroundings and traffic are drawn from. Where both
@@ -32,6 +33,9 @@ const (
 	// traffic gets a short phase. Many short runs see more of the
 	// distribution than a few long ones.
 	mostOperations = 5000
+	// mostChanges is the greatest share of a workload's operations that change
+	// anything, in percent.
+	mostChanges = 98
 )
 
 // seedBits is the length of the seeds drawn for networks: numbers that readers
@@ -95,13 +99,23 @@ func Draw(base *plan.Plan, seed uint64, kinds []string, o DrawOptions) *plan.Pla
 		if _, swaps := p.Workload.Settings["swaps"]; swaps && r.name == "writes" {
 			continue // plain writes beside compare-and-sets are a misuse to ask for, and share 100 % with them
 		}
-		n := d.uniform("explore/"+r.name, r.low, r.high)
+		high := r.high
+		if deletes, err := strconv.ParseInt(p.Workload.Settings["deletes"], 10, 64); err == nil && r.name == "writes" {
+			high = max(r.low, min(high, mostChanges-deletes)) // both are shares of the same operations, and some must read
+		}
+		n := d.uniform("explore/"+r.name, r.low, high)
 		if r.doubling {
 			n = d.doubling("explore/"+r.name, r.low, r.high, 1)
 		}
 		p.Workload.Settings[r.name] = strconv.FormatInt(n, 10)
 	}
-	clients := d.uniform("explore/clients", leastClients, mostClients)
+	least := int64(leastClients)
+	if w, err := workloads.Lookup(p.Workload.Name); err == nil {
+		if crowded, ok := w.(workloads.Crowded); ok {
+			least = max(least, int64(crowded.LeastClients(p.Workload.Settings)))
+		}
+	}
+	clients := d.uniform("explore/clients", least, max(least, mostClients))
 	rate := clients * d.doubling("explore/rate", leastRate, mostRate, 1)
 	p.Workload.Concurrency = int(clients)
 	p.Workload.Rate = float64(rate)

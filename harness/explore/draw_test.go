@@ -50,6 +50,22 @@ func TestDrawnPlansAreValidAndLeaveTheTargetAlone(t *testing.T) {
 	})
 }
 
+// Whatever a seed draws, each workload can make of it what its clients do.
+func TestDrawnPlansAreValidForEveryWorkload(t *testing.T) {
+	nodes := plan.NodeNames(6)
+	for _, w := range workloads.All() {
+		settings, err := workloads.Resolve(w, nil)
+		require.NoError(t, err)
+		b := base()
+		b.Workload.Name, b.Workload.Settings = w.Name(), settings
+		for seed := range uint64(2000) {
+			p := Draw(b, seed, nil, DrawOptions{})
+			_, err := w.Main(workloads.NewConfig(seed, nodes, p.Workload.Concurrency, p.Workload.Settings))
+			require.NoError(t, err, "%s, seed %d", w.Name(), seed)
+		}
+	}
+}
+
 // Each quantity that is drawn reaches both ends of its range, or nearly.
 func TestSeedsDifferInEverythingThatIsDrawn(t *testing.T) {
 	const seeds = 3000
