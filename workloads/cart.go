@@ -145,6 +145,14 @@ func found(items []int64, item int64, evidence *history.Evidence) Outcome {
 	return out
 }
 
+// nothingToTakeOut is the outcome of a removal whose client does not see the
+// item: nothing is written, so that it certainly took no effect. As a delete
+// that succeeded it would accuse the store of having lost it, wherever the item
+// was on its way.
+func nothingToTakeOut(evidence *history.Evidence) Outcome {
+	return Outcome{Type: history.Fail, Error: "the cart does not show the item: nothing was taken out", Evidence: evidence}
+}
+
 func performCartSet(ctx context.Context, set target.Set, op generator.Operation, cart string, item int64) Outcome {
 	if op.F == history.FWrite {
 		evidence, err := set.Insert(ctx, cart, item)
@@ -160,8 +168,8 @@ func performCartSet(ctx context.Context, set target.Set, op generator.Operation,
 	switch {
 	case op.F == history.FRead:
 		return found(elements.Values, item, elements.Evidence)
-	case !slices.Contains(elements.Values, item): // there is nothing to take out
-		return Outcome{Type: history.Ok, Evidence: elements.Evidence}
+	case !slices.Contains(elements.Values, item):
+		return nothingToTakeOut(elements.Evidence)
 	}
 	evidence, err := set.Remove(ctx, cart, item, elements.Context)
 	if err != nil {
@@ -191,8 +199,8 @@ func performCartUnion(ctx context.Context, versions target.Versioned, op generat
 	case history.FWrite:
 		items = append(items, item)
 	case history.FDelete:
-		if !slices.Contains(items, item) { // there is nothing to take out
-			return Outcome{Type: history.Ok, Evidence: read.Evidence}
+		if !slices.Contains(items, item) {
+			return nothingToTakeOut(read.Evidence)
 		}
 		items = slices.DeleteFunc(items, func(i int64) bool { return i == item })
 	}
