@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types/image"
 	"github.com/stretchr/testify/require"
@@ -87,8 +88,12 @@ func TestShellImage(t *testing.T) {
 		{name: "tmp/", mode: 0o1777},
 	}, "USER 4321:4321", `ENTRYPOINT ["/start"]`, "ENV PATH=/bin")
 	c := start(t, e, Spec{Node: "n1", Image: reference, ClientPort: 8080})
-	p := call[protocol.Process](t, c, "n1", protocol.Request{Op: protocol.OpProcess})
-	require.Len(t, living(p.States), 4, "the shell and its three children")
+	// The web server answers each request in a process of its own, which may not have ended yet.
+	var p protocol.Process
+	require.Eventually(t, func() bool {
+		p = call[protocol.Process](t, c, "n1", protocol.Request{Op: protocol.OpProcess})
+		return len(living(p.States)) == 4
+	}, 10*time.Second, 10*time.Millisecond, "the shell and its three children")
 	p = call[protocol.Process](t, c, "n1", within("p", protocol.Request{Op: protocol.OpPause}))
 	require.Len(t, living(p.States), 4)
 	require.Empty(t, strings.Trim(living(p.States), "Tt"), "all of them are stopped: %q", p.States)

@@ -41,8 +41,8 @@ type ItemRequest struct {
 // DefaultItemSeeds is how many seeds an item is run with where nothing else is asked for.
 const DefaultItemSeeds = 20
 
-// ItemShown is what became of an item of the catalogue in simulation.
-type ItemShown struct {
+// ItemName is what an item of the catalogue says of itself.
+type ItemName struct {
 	Number int    `json:"number"`
 	Name   string `json:"name"`
 	Title  string `json:"title"`
@@ -53,6 +53,16 @@ type ItemShown struct {
 	Setting   string `json:"setting,omitempty"`
 	PlanValue string `json:"plan_value,omitempty"`
 	TwinValue string `json:"twin_value,omitempty"`
+}
+
+func nameOf(item catalogue.Item) ItemName {
+	return ItemName{Number: item.Number, Name: item.Name, Title: item.Title, Claim: item.Claim, Cause: item.Cause, Legal: item.Legal,
+		Setting: item.Setting, PlanValue: item.Plan, TwinValue: item.Twin}
+}
+
+// ItemShown is what became of an item of the catalogue in simulation.
+type ItemShown struct {
+	ItemName
 	// Plan and Twin are what their seeds have shown; nil where they were not run.
 	Plan *ItemSide `json:"plan,omitempty"`
 	Twin *ItemSide `json:"twin,omitempty"`
@@ -151,8 +161,7 @@ func ShowItem(ctx context.Context, r ItemRequest) (*ItemShown, error) {
 		return nil, err
 	}
 	item := r.Item
-	shown := &ItemShown{Number: item.Number, Name: item.Name, Title: item.Title, Claim: item.Claim, Cause: item.Cause, Legal: item.Legal,
-		Setting: item.Setting, PlanValue: item.Plan, TwinValue: item.Twin, Problems: []string{}, item: item}
+	shown := &ItemShown{ItemName: nameOf(item), Problems: []string{}, item: item}
 	if r.TwinOnly && twin == nil {
 		return nil, &UsageError{fmt.Errorf("item %d (%s) has no twin: nothing is refuted that a setting could prevent", item.Number, item.Name)}
 	}

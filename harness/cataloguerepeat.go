@@ -17,16 +17,7 @@ import (
 
 // ItemRepeated is what became of an item of the catalogue on containers.
 type ItemRepeated struct {
-	Number int    `json:"number"`
-	Name   string `json:"name"`
-	Title  string `json:"title"`
-	Claim  string `json:"claim"`
-	Cause  string `json:"cause,omitempty"`
-	Legal  bool   `json:"legal,omitempty"`
-	// Setting is the one in which the twin differs, PlanValue and TwinValue its values.
-	Setting   string `json:"setting,omitempty"`
-	PlanValue string `json:"plan_value,omitempty"`
-	TwinValue string `json:"twin_value,omitempty"`
+	ItemName
 	// Plan counts the plan's repetitions, Twin its twin's; Twin is nil where
 	// there is none, or where it was not performed.
 	Plan *Series `json:"plan"`
@@ -57,8 +48,7 @@ func RepeatItem(ctx context.Context, item catalogue.Item, r Repetitions) (*ItemR
 	if err != nil {
 		return nil, err
 	}
-	shown := &ItemRepeated{Number: item.Number, Name: item.Name, Title: item.Title, Claim: item.Claim, Cause: item.Cause, Legal: item.Legal,
-		Setting: item.Setting, PlanValue: item.Plan, TwinValue: item.Twin, Plan: &repeated.Document.Series, Problems: []string{},
+	shown := &ItemRepeated{ItemName: nameOf(item), Plan: &repeated.Document.Series, Problems: []string{},
 		Folder: repeated.Folder.Path, item: item}
 	if repeated.Document.Report != "" {
 		shown.Report = filepath.Join(shown.Folder, filepath.FromSlash(repeated.Document.Report))

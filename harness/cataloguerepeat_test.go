@@ -43,8 +43,7 @@ func TestAnItemOnContainersIsJudged(t *testing.T) {
 	require.NoError(t, err)
 	legal.Reads, legal.TwinReads = "1 2", "1 1"
 	judged := func(item catalogue.Item, plan, twin *Series) *ItemRepeated {
-		s := &ItemRepeated{Number: item.Number, Name: item.Name, Title: item.Title, Claim: item.Claim, Cause: item.Cause, Legal: item.Legal,
-			Setting: item.Setting, PlanValue: item.Plan, TwinValue: item.Twin, Plan: plan, Twin: twin, item: item}
+		s := &ItemRepeated{ItemName: nameOf(item), Plan: plan, Twin: twin, item: item}
 		s.judge()
 		return s
 	}
