@@ -90,10 +90,10 @@ func TestShellImage(t *testing.T) {
 	c := start(t, e, Spec{Node: "n1", Image: reference, ClientPort: 8080})
 	// The web server answers each request in a process of its own, which may not have ended yet.
 	var p protocol.Process
-	require.Eventually(t, func() bool {
+	for deadline := time.Now().Add(10 * time.Second); len(living(p.States)) != 4; {
+		require.True(t, time.Now().Before(deadline), "the shell and its three children: %q", p.States)
 		p = call[protocol.Process](t, c, "n1", protocol.Request{Op: protocol.OpProcess})
-		return len(living(p.States)) == 4
-	}, 10*time.Second, 10*time.Millisecond, "the shell and its three children")
+	}
 	p = call[protocol.Process](t, c, "n1", within("p", protocol.Request{Op: protocol.OpPause}))
 	require.Len(t, living(p.States), 4)
 	require.Empty(t, strings.Trim(living(p.States), "Tt"), "all of them are stopped: %q", p.States)

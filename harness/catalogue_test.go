@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/refute-lab/refute/checker"
+	"github.com/refute-lab/refute/harness/explore"
 	"github.com/refute-lab/refute/harness/plan"
 	"github.com/refute-lab/refute/target/leaderless/catalogue"
 )
@@ -120,10 +121,14 @@ func TestATieOfConcurrentWritesHasACause(t *testing.T) {
 	register()
 	item, err := catalogue.Lookup("concurrent-writes-discarded")
 	require.NoError(t, err)
-	shown, err := ShowItem(t.Context(), ItemRequest{Item: item, Seeds: 1, FirstSeed: 125})
+	p, err := item.LoadPlan()
 	require.NoError(t, err)
-	assert.Empty(t, shown.Problems)
-	witness := shown.Plan.Claim(item.Claim).Result.Witnesses[0]
+	p.Target.Settings["timestamp-unit"] = "1s" // the two writes are in one second
+	performed, err := prepared(p, OnSim)
+	require.NoError(t, err)
+	sample, err := explore.TakeSample(t.Context(), explore.SampleConfig{Plan: performed.Plan, System: performed.System, FirstSeed: 1, Seeds: 1})
+	require.NoError(t, err)
+	witness := sample.Claim(item.Claim).Result.Witnesses[0]
 	assert.Equal(t, item.Cause, witness.Cause)
 	assert.Contains(t, witness.Summary, "carry the same timestamp")
 }
