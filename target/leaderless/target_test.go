@@ -112,6 +112,6 @@ func ExampleTarget() {
 	_, err = client.(target.Register).Write(context.Background(), "key", 1)
 	fmt.Println(target.IsDefinite(err))
 	// Output:
-	// [linearizable no-lost-writes read-your-writes monotonic-reads]
+	// [linearizable no-lost-writes read-your-writes monotonic-reads no-resurrected-deletes]
 	// true
 }
