@@ -73,7 +73,7 @@ func (c *caller) Add(_ context.Context, key string, delta int64, id uint64) (*hi
 
 // Elements reads a set.
 func (c *caller) Elements(_ context.Context, key string) (target.Elements, error) {
-	a, err := c.call(&core.Request{Kind: core.RequestGet, Key: key})
+	a, err := c.get(key)
 	if err != nil {
 		return target.Elements{}, err
 	}
@@ -94,7 +94,7 @@ func (c *caller) Remove(_ context.Context, key string, element int64, causal []b
 
 // ReadRow reads the columns of a row.
 func (c *caller) ReadRow(_ context.Context, key string) (map[string]int64, *history.Evidence, error) {
-	a, err := c.call(&core.Request{Kind: core.RequestGet, Key: key})
+	a, err := c.get(key)
 	if err != nil {
 		return nil, nil, err
 	}
